@@ -1,0 +1,5 @@
+"""`python -m smallcoder` is the command `smallcoder`."""
+
+from smallcoder.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What every stage shares: records, tables, recipe, manifest, errors, progress. Imports no other part, no torch."""

@@ -1,0 +1,181 @@
+"""Recipes: TOML files that list stages in the order they run.
+
+    name = "quickstart"
+    seed = 7                      # given to every stage that has a `seed` setting of its own and leaves it out
+
+    [[stage]]
+    name = "unique"               # the folder it makes: runs/quickstart/unique
+    use = "dedup"                 # a row of the stage table
+    from = { documents = "docs" } # role = "earlier stage", or "earlier stage/folder" where it made several
+    jaccard = 0.75                # every other key is a setting of the stage
+
+A role given as "docs" means the folder of that stage named as the role: docs/documents.
+"""
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from smallcoder.core.errors import RecipeError
+from smallcoder.core.stage import Stage, StageConfig
+
+NAME_RULE = "lower-case letters, digits, '_' and '-', starting with a letter"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One stage of a recipe: what runs, with which settings, on which folders of which earlier steps."""
+
+    name: str
+    use: str
+    stage: Stage
+    config: StageConfig
+    inputs: dict[str, tuple[str, str]]  # role -> (step, folder)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A parsed recipe. Every step's inputs come from steps before it."""
+
+    name: str
+    seed: int
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step:
+        """The step of that name. Raises RecipeError with the nearest name."""
+        for step in self.steps:
+            if step.name == name:
+                return step
+        names = [step.name for step in self.steps]
+        raise RecipeError(f"recipe {self.name} has no stage {name!r}", nearest(name, names))
+
+    def dependents(self, names: Iterable[str]) -> set[str]:
+        """The named steps and all that are made from them."""
+        found = {self.step(name).name for name in names}
+        for step in self.steps:
+            if any(source in found for source, _ in step.inputs.values()):
+                found.add(step.name)
+        return found
+
+
+def load_recipe(path: Path, stages: Mapping[str, Stage], overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe. `overrides` are "STAGE.FIELD=VALUE" with a TOML value (a bare word is a string).
+
+    Raises RecipeError for a missing or malformed file and for anything in it that no stage understands.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RecipeError(f"there is no recipe {path}", "name a .toml file; the shipped ones are in recipes/") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path} is not TOML: {error}", "mend that line") from None
+    except OSError as error:
+        raise RecipeError(f"{path} cannot be read: {error.strerror}", "name a .toml file") from None
+    tables = data.pop("stage", [])
+    unknown = sorted(set(data) - {"name", "seed", "description"})
+    if unknown:
+        raise RecipeError(
+            f"{path}: unknown key {unknown[0]!r}", nearest(unknown[0], ["name", "seed", "description", "stage"])
+        )
+    name, seed = data.get("name", path.stem), data.get("seed", 0)
+    if not is_name(name) or not isinstance(seed, int):
+        raise RecipeError(
+            f"{path}: name {name!r} or seed {seed!r} is not valid", f"a name is {NAME_RULE}; a seed is an integer"
+        )
+    if not isinstance(tables, list) or not tables:
+        raise RecipeError(f"{path} has no stage", "add a [[stage]] table")
+    _override(tables, overrides)
+    steps: list[Step] = []
+    for table in tables:
+        steps.append(_step(table, {step.name: step for step in steps}, stages, seed))
+    return Recipe(name, seed, tuple(steps))
+
+
+def _step(table: dict[str, Any], earlier: dict[str, Step], stages: Mapping[str, Stage], seed: int) -> Step:
+    settings = dict(table)
+    name, use, sources = settings.pop("name", None), settings.pop("use", None), settings.pop("from", {})
+    if not is_name(name):
+        raise RecipeError(f"a stage is named {name!r}", f"give every [[stage]] a name: {NAME_RULE}")
+    if name in earlier:
+        raise RecipeError(f"two stages are named {name!r}", "rename one")
+    if use not in stages:
+        raise RecipeError(f"stage {name}: there is no kind of stage {use!r}", nearest(str(use), stages))
+    stage = stages[use]
+    inputs = _inputs(name, stage, sources, earlier)
+    if "seed" in stage.config.model_fields:
+        settings.setdefault("seed", seed)
+    try:
+        config = stage.config.model_validate(settings)
+    except ValidationError as error:
+        raise _explain(name, stage.config, error) from None
+    return Step(name, use, stage, config, inputs)
+
+
+def _inputs(name: str, stage: Stage, sources: Any, earlier: dict[str, Step]) -> dict[str, tuple[str, str]]:
+    roles = (*stage.inputs, *stage.optional)
+    if not isinstance(sources, dict) or not all(isinstance(value, str) for value in sources.values()):
+        raise RecipeError(
+            f"stage {name}: `from` must map roles to stages",
+            f'for example from = {{ {roles[0] if roles else "documents"} = "docs" }}',
+        )
+    for role in sources:
+        if role not in roles:
+            raise RecipeError(f"stage {name} takes no input {role!r}", nearest(role, roles))
+    missing = [role for role in stage.inputs if role not in sources]
+    if missing:
+        raise RecipeError(
+            f"stage {name} lacks its input {missing[0]!r}", f'add from = {{ {missing[0]} = "an earlier stage" }}'
+        )
+    inputs = {}
+    for role, value in sources.items():
+        source, _, folder = value.partition("/")
+        if source not in earlier:
+            raise RecipeError(f"stage {name} reads {source!r}, which is no stage before it", nearest(source, earlier))
+        inputs[role] = (source, folder or role)
+    return inputs
+
+
+def _explain(name: str, config: type[StageConfig], error: ValidationError) -> RecipeError:
+    # A misspelt key also leaves the right one missing: name the cause first.
+    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return RecipeError(f"stage {name}: unknown key {field!r}", nearest(field, config.model_fields))
+    if first["type"] == "missing":
+        return RecipeError(f"stage {name}: {field!r} is required", f"add {field} = ... to the stage")
+    return RecipeError(f"stage {name}: {field} = {first['input']!r} is not valid", first["msg"].lower())
+
+
+def _override(tables: list[dict[str, Any]], overrides: Sequence[str]) -> None:
+    names = [str(table.get("name")) for table in tables]
+    for item in overrides:
+        target, equals, text = item.partition("=")
+        stage, dot, field = target.partition(".")
+        if not (equals and dot and field):
+            raise RecipeError(f"--set {item} is not STAGE.FIELD=VALUE", "for example --set pretrain.steps=200")
+        if stage not in names:
+            raise RecipeError(f"--set {item}: the recipe has no stage {stage!r}", nearest(stage, names))
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        tables[names.index(stage)][field] = value
+
+
+def is_name(value: object) -> bool:
+    """Whether a stage or recipe may be called so: it becomes a folder."""
+    if not isinstance(value, str) or not value or not value[0].isalpha():
+        return False
+    return value == value.lower() and all(letter.isascii() and (letter.isalnum() or letter in "_-") for letter in value)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A remedy for a misspelt word: the nearest known one, or all of them."""
+    names = list(known)
+    close = difflib.get_close_matches(word, names, 1, 0.6)
+    return f"did you mean {close[0]!r}?" if close else f"it can be: {', '.join(names) or 'nothing'}"

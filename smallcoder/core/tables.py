@@ -1,0 +1,179 @@
+"""Tables on disk: folders of zstd parquet shards, written and read with bounded memory.
+
+A shard is closed at `SHARD_BYTES` of Arrow data, so neither a writer nor a reader ever holds more than one.
+`table_digest` names the contents alone: row order, shard boundaries and compression do not count.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgpack
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from smallcoder.core.errors import EmptyError, InputError
+from smallcoder.core.records import with_reason
+
+SHARD_BYTES = 256 << 20
+BATCH_ROWS = 1024
+
+
+class TableWriter:
+    """Writes record batches to `folder/part-00000.parquet`, ... An empty table still has one shard."""
+
+    def __init__(self, folder: Path, schema: pa.Schema, shard_bytes: int = SHARD_BYTES) -> None:
+        self.folder = folder
+        self.schema = schema
+        self.rows = 0
+        self.bytes = 0
+        self._shard_bytes = shard_bytes
+        self._shard = 0
+        self._in_shard = 0
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = self._open()
+
+    def _open(self) -> pq.ParquetWriter:
+        return pq.ParquetWriter(self.folder / f"part-{self._shard:05d}.parquet", self.schema, compression="zstd")
+
+    def write(self, data: pa.RecordBatch | pa.Table) -> None:
+        """Append rows; columns are put in the schema's order, and a missing or odd one is a programming error."""
+        if data.num_rows == 0:
+            return
+        table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
+        table = table.select(self.schema.names).cast(self.schema)
+        if self._in_shard and self._in_shard + table.nbytes > self._shard_bytes:
+            self._file.close()
+            self._shard += 1
+            self._in_shard = 0
+            self._file = self._open()
+        self._file.write_table(table)
+        self._in_shard += table.nbytes
+        self.bytes += table.nbytes
+        self.rows += table.num_rows
+
+    def write_rows(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Append rows given as dicts with the schema's keys."""
+        self.write(pa.RecordBatch.from_pylist(list(rows), schema=self.schema))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+
+class Sieve:
+    """Splits records into a kept table and `dropped/`, and counts the retention table of the facts.
+
+    Every dropped row carries one reason word. Sizes are UTF-8 bytes of `measure`, the column that holds the text.
+    """
+
+    def __init__(self, out: Path, schema: pa.Schema, kept: str = "documents", measure: str = "text") -> None:
+        self._kept = TableWriter(out / kept, schema)
+        self._dropped = TableWriter(out / "dropped", with_reason(schema))
+        self._measure = measure
+        self._records: Counter[str] = Counter()
+        self._bytes: Counter[str] = Counter()
+
+    def put(self, batch: pa.RecordBatch, reasons: Sequence[str | None]) -> None:
+        """Keep the rows whose reason is None and drop the others. len(reasons) == batch.num_rows."""
+        assert len(reasons) == batch.num_rows
+        column = pa.array(reasons, pa.string())
+        sizes = pc.call_function("binary_length", [batch.column(self._measure)]).to_pylist()
+        for reason, size in zip(reasons, sizes, strict=True):
+            self._records[reason or "kept"] += 1
+            self._bytes[reason or "kept"] += size or 0
+        self._kept.write(batch.filter(column.is_null()))
+        marked = batch.append_column("reason", column)
+        self._dropped.write(marked.filter(column.is_valid()))
+
+    def close(self) -> dict[str, Any]:
+        """Finish both tables and return the retention facts. Raises EmptyError if nothing was kept."""
+        self._kept.close()
+        self._dropped.close()
+        facts = self.facts()
+        if not self._records["kept"]:
+            raise EmptyError(
+                f"nothing was kept of {facts['records_in']} records ({facts['dropped'] or 'the input is empty'})",
+                "check the paths of the reading stage and the thresholds of this one",
+            )
+        return facts
+
+    def facts(self) -> dict[str, Any]:
+        """`records_in, bytes_in, records, bytes` and `dropped: {reason: {records, bytes}}`."""
+        reasons = sorted(set(self._records) - {"kept"})
+        return {
+            "records_in": self._records.total(),
+            "bytes_in": self._bytes.total(),
+            "records": self._records["kept"],
+            "bytes": self._bytes["kept"],
+            "dropped": {name: {"records": self._records[name], "bytes": self._bytes[name]} for name in reasons},
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self._kept.close()
+        self._dropped.close()
+
+
+def shards(folder: Path) -> list[Path]:
+    """The parquet files of a table in order. Raises InputError where there is none."""
+    found = sorted(folder.glob("*.parquet"))
+    if not found:
+        raise InputError(
+            f"{folder} holds no parquet file", "name a folder that a finished stage wrote, or a table of yours"
+        )
+    return found
+
+
+def read_batches(
+    folder: Path, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """Stream a table in order. Raises InputError on a missing, truncated or foreign file."""
+    for path in shards(folder):
+        try:
+            with pq.ParquetFile(path) as file:
+                missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
+                if missing:
+                    raise InputError(
+                        f"{path} has no column {missing[0]!r}", "name a table of the kind this stage reads"
+                    )
+                yield from file.iter_batches(batch_rows, columns=list(columns) if columns else None)
+        except (pa.ArrowException, OSError) as error:
+            detail = str(error).splitlines()[0][:120]
+            raise InputError(f"{path} is not a readable parquet file ({detail})", "copy or make it again") from error
+
+
+def read_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole table in memory: for what is small by nature (problems, verdicts), never for documents."""
+    batches = list(read_batches(folder, columns))
+    if batches:
+        return pa.Table.from_batches(batches)
+    schema = pq.read_schema(shards(folder)[0])
+    return (pa.schema([schema.field(name) for name in columns]) if columns else schema).empty_table()
+
+
+def count_rows(folder: Path) -> int:
+    """Number of rows, from the shards' footers alone."""
+    return sum(pq.read_metadata(path).num_rows for path in shards(folder))
+
+
+def table_digest(batches: Iterable[pa.RecordBatch]) -> str:
+    """A 128-bit digest of a multiset of rows: the sum of the rows' BLAKE2b hashes over a canonical encoding."""
+    total = 0
+    for batch in batches:
+        names = batch.schema.names
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            data = msgpack.packb(dict(zip(names, row, strict=True))) or b""
+            total += int.from_bytes(blake2b(data, digest_size=16).digest(), "little")
+    return f"{total % (1 << 128):032x}"

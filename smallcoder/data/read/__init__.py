@@ -1,0 +1,1 @@
+"""Reading: one file a source. Every source yields documents with their repository, revision, path and licence."""

@@ -1,0 +1,54 @@
+"""Every distribution installed for the running interpreter, as a repository with its version and licence.
+
+Files come from the distribution's own list (RECORD), so each belongs to exactly one repository. smallcoder itself is
+left out: it holds the reference solutions of its drills, and a model of it would change with every commit.
+Distributions without a file list (some of an operating system's own) cannot be attributed and are left out.
+"""
+
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+from smallcoder.data.licenses import package_license
+from smallcoder.data.read.files import SourceFile, unwanted
+
+NAME = "python:site-packages"
+
+
+def installed() -> list[Distribution]:
+    """The distributions that can be imported, the first of each name on the path, in the order of their names."""
+    found: dict[str, Distribution] = {}
+    for distribution in distributions():
+        name = distribution.metadata["Name"]
+        if name and name != __name__.partition(".")[0]:
+            found.setdefault(name.lower().replace("_", "-"), distribution)
+    return [found[name] for name in sorted(found)]
+
+
+def files(extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceFile]:
+    """Their source files, distribution by distribution, in the order of their paths."""
+    for distribution in installed():
+        listed = [file.as_posix() for file in distribution.files or () if file.name.endswith(extensions)]
+        if not listed:
+            continue
+        name, version, license = distribution.metadata["Name"], distribution.version, license_of(distribution)
+        for path in sorted(listed):
+            if not path.startswith(("..", "/")):  # scripts and headers outside the packages
+                location = Path(str(distribution.locate_file(path)))
+                yield SourceFile(location, name, version, path, license, NAME, unwanted(path, skip))
+
+
+def license_of(distribution: Distribution) -> str | None:
+    """Its SPDX expression, None where the metadata does not settle it."""
+    metadata = distribution.metadata
+    words = [value.rpartition(" :: ")[2] for value in metadata.get_all("Classifier") or () if value[:7] == "License"]
+    names = metadata.get_all("License-File") or ()
+    # Their place inside the metadata folder depends on the version of the metadata.
+    texts = (distribution.read_text(f"licenses/{name}") or distribution.read_text(name) or "" for name in names)
+    expression, name = (next(iter(metadata.get_all(field) or ()), None) for field in ("License-Expression", "License"))
+    return package_license(expression, name, words, texts)
+
+
+def versions() -> dict[str, str]:
+    """Name -> version of every distribution that is read."""
+    return {distribution.metadata["Name"]: distribution.version for distribution in installed()}

@@ -1,0 +1,87 @@
+"""A folder of repositories, or one repository.
+
+A folder with `.git`, `pyproject.toml` or `setup.py` in it is a repository; of any other folder each direct sub-folder
+is one, and loose files belong to a repository named as the folder itself. The licence is what the LICENSE, LICENCE and
+COPYING files at a repository's top say; the revision is the commit that is checked out. Hidden folders, byte-code
+and virtual environments are passed over, and links are not followed.
+"""
+
+import os
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+from smallcoder.data.licenses import all_of, license_of_text
+from smallcoder.data.read.files import SourceFile, unwanted
+
+ROOT_MARKS = (".git", "pyproject.toml", "setup.py")
+PASSED = {"__pycache__", "site-packages", "dist-packages", "node_modules"}
+
+
+def files(folder: Path, source: str, extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceFile]:
+    """The source files of every repository in the order of their paths."""
+    for repository, deep in repositories(folder):
+        license, revision = license_of(repository), commit_of(repository)
+        name = repository.resolve().name
+        for location in walk(repository, deep):
+            if location.name.endswith(extensions):
+                path = location.relative_to(repository).as_posix()
+                yield SourceFile(location, name, revision, path, license, source, unwanted(path, skip))
+
+
+def repositories(folder: Path) -> list[tuple[Path, bool]]:
+    """The repositories of a folder, and whether their sub-folders belong to them."""
+    if any((folder / mark).exists() for mark in ROOT_MARKS):
+        return [(folder, True)]
+    inner = [
+        path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink() and _wanted(path.name)
+    ]
+    return [(folder, False), *((path, True) for path in inner)]
+
+
+def walk(folder: Path, deep: bool = True) -> Iterator[Path]:
+    """The files of a repository in the order of their paths."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if deep and _wanted(name))
+        for name in sorted(names):
+            path = Path(parent, name)
+            if not path.is_symlink():
+                yield path
+
+
+def _wanted(name: str) -> bool:
+    return not name.startswith(".") and name not in PASSED
+
+
+def license_of(repository: Path) -> str | None:
+    """What the licence files at the top say, None if they are none of the usual ones."""
+    starts = ("license", "licence", "copying")
+    found = [path for path in sorted(repository.iterdir()) if path.name.lower().startswith(starts) and path.is_file()]
+    return all_of(license_of_text(path.read_text(encoding="utf-8", errors="replace")) for path in found)
+
+
+def commit_of(repository: Path) -> str | None:
+    """The commit that is checked out, None without git."""
+    git = repository / ".git"
+    try:
+        head = (git / "HEAD").read_text(encoding="utf-8").strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        if (git / name).is_file():
+            return (git / name).read_text(encoding="utf-8").strip()
+        for line in (git / "packed-refs").read_text(encoding="utf-8").splitlines():
+            if line.endswith(" " + name):
+                return line.split(" ")[0]
+    except (OSError, UnicodeDecodeError):
+        pass
+    return None
+
+
+def fingerprint(path: Path) -> str:
+    """A digest of the names, sizes and times of change of what lies under a path: changes when the contents do."""
+    digest = blake2b(digest_size=8)
+    for file in walk(path) if path.is_dir() else [path]:
+        status = file.stat()
+        digest.update(f"{file.relative_to(path).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Smaller files of a trained model: GGUF for llama.cpp and whatever is built on it."""

@@ -1,0 +1,81 @@
+"""One slot from outside: starting the process, asking it to run a job, ending it."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from smallcoder.sandbox.worker.codec import DecodeError
+from smallcoder.sandbox.worker.slot import receive, send
+from smallcoder.sandbox.worker.tiers import discard_folder
+
+_GRACE_SECONDS = 60.0  # past the wall limit, for a slot that answers late on a busy machine
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from worker.slot import main; del sys.path[0]; "
+_START += "main(int(sys.argv[2]), sys.argv[3], sys.argv[4])"
+
+
+class SlotError(Exception):
+    """A slot could not start or stopped answering."""
+
+
+class Slot:
+    """One slot process. Not thread-safe: whoever holds it uses it alone."""
+
+    def __init__(self, tier: str) -> None:
+        self._scratch = "" if tier == "namespaces" else tempfile.mkdtemp(prefix="smallcoder-sandbox-")
+        python = getattr(sys, "_base_executable", sys.executable)
+        # -P -s with this environment is -I, but for the fixed hash seed: the order of a set must not vary by slot.
+        command = [python, "-P", "-s", "-S", "-B", "-c", _START]
+        command += [str(Path(__file__).parent), str(os.getpid()), tier, self._scratch]
+        self._line, theirs = socket.socketpair()
+        quiet = subprocess.DEVNULL
+        with theirs:
+            self._process = subprocess.Popen(
+                command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env={"PYTHONHASHSEED": "0"}, cwd="/",
+                start_new_session=True,
+            )  # fmt: skip
+        try:
+            hello = self._ask(None, _GRACE_SECONDS)
+        except SlotError:
+            self.close()
+            raise
+        if not hello["tier"]:
+            self.close()
+            raise SlotError(hello["reason"])
+
+    def run(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Raises SlotError where the slot died or fell silent."""
+        return self._ask(job, job["wall_seconds"] + _GRACE_SECONDS)
+
+    def _ask(self, job: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+        try:
+            self._line.settimeout(seconds)
+            if job:
+                send(self._line, job)
+            reply = receive(self._line)
+        except (OSError, DecodeError) as error:
+            raise SlotError(f"the slot does not answer ({error})") from None
+        if reply is None:
+            raise SlotError("the slot died")
+        return reply
+
+    def hang_up(self) -> None:
+        """Make the slot end what it runs and itself, and wake whoever waits in `run`. Safe to repeat."""
+        with suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the slot and all it started."""
+        self.hang_up()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._line.close()
+        if self._scratch and os.path.isdir(self._scratch):
+            discard_folder(self._scratch)

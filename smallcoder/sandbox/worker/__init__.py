@@ -1,0 +1,1 @@
+"""The side of the sandbox that runs inside a slot: standard library only, loaded without the rest of smallcoder."""

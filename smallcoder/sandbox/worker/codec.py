@@ -1,0 +1,147 @@
+"""Plain data as bytes, both ways, for the border between trusted code and a candidate.
+
+A value is one tag byte and, where needed, a 4-byte little-endian count and a payload:
+
+    N None   T True   F False   i int (two's complement)   f float (8 bytes, one NaN)   s str (UTF-8, lone
+    surrogates allowed)   b bytes   l list   t tuple   S set   Z frozenset   d dict (keys and values in turn)
+
+The encoding is canonical: equal values of equal types give equal bytes, except that a dict keeps its order. Types are
+exact: a subclass (Counter, IntEnum, namedtuple) is not plain data. `decode` trusts nothing it reads: every count is
+checked against the bytes that are left, depth is bounded, and keys that would make hashing quadratic are refused.
+Cost: linear in the data. Neither side ever runs code that the data names, as pickle would.
+"""
+
+import struct
+from collections import Counter
+from typing import Any
+
+MAX_DEPTH = 100
+MAX_SAME_HASH = 64  # keys of one container with one hash: honest data has a handful, an attack has thousands
+_NAN = struct.pack("<d", float("nan"))
+
+
+class EncodeError(Exception):
+    """The value is not bounded plain data. The message says why in a few words."""
+
+
+class DecodeError(Exception):
+    """The bytes are not exactly one encoded value."""
+
+
+def encode(value: Any, limit: int) -> bytes:
+    """Encode plain data in at most `limit` bytes. Raises EncodeError for other types, depth or size."""
+    out = bytearray()
+    _encode(value, out, limit, 0)
+    return bytes(out)
+
+
+def _encode(value: Any, out: bytearray, limit: int, depth: int) -> None:  # noqa: PLR0912 (a table of types)
+    if depth > MAX_DEPTH:
+        raise EncodeError("nested too deeply")
+    kind = type(value)
+    if value is None or kind is bool:
+        out += b"N" if value is None else b"T" if value else b"F"
+    elif kind is int:
+        _block(b"i", value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True), out, limit)
+    elif kind is float:
+        out += b"f" + (_NAN if value != value else struct.pack("<d", value))  # noqa: PLR0124 (only NaN differs)
+    elif kind is str:
+        if len(value) > limit:  # before a copy is made
+            raise EncodeError("too large")
+        _block(b"s", value.encode("utf-8", "surrogatepass"), out, limit)
+    elif kind is bytes:
+        _block(b"b", value, out, limit)
+    elif kind is list or kind is tuple:
+        out += (b"l" if kind is list else b"t") + struct.pack("<I", len(value))
+        for item in value:
+            _encode(item, out, limit, depth + 1)
+    elif kind is dict:
+        out += b"d" + struct.pack("<I", len(value))
+        for key, item in value.items():
+            _encode(key, out, limit, depth + 1)
+            _encode(item, out, limit, depth + 1)
+    elif kind is set or kind is frozenset:
+        items: list[bytes] = []
+        for item in value:
+            part = bytearray()
+            _encode(item, part, limit - len(out), depth + 1)
+            items.append(bytes(part))
+        out += (b"S" if kind is set else b"Z") + struct.pack("<I", len(items)) + b"".join(sorted(items))
+    else:
+        raise EncodeError(f"unsupported type {kind.__name__}")
+    if len(out) > limit:
+        raise EncodeError("too large")
+
+
+def _block(tag: bytes, data: bytes, out: bytearray, limit: int) -> None:
+    if len(out) + len(data) > limit:
+        raise EncodeError("too large")
+    out += tag + struct.pack("<I", len(data)) + data
+
+
+def decode(data: bytes) -> Any:
+    """The one value that `data` holds. Raises DecodeError on anything that `encode` would not have written."""
+    value, end = _decode(data, 0, 0)
+    if end != len(data):
+        raise DecodeError("bytes after the value")
+    return value
+
+
+def _decode(data: bytes, at: int, depth: int) -> tuple[Any, int]:
+    if depth > MAX_DEPTH:
+        raise DecodeError("nested too deeply")
+    tag = data[at : at + 1]
+    at += 1
+    if tag in _CONSTANTS:
+        return _CONSTANTS[tag], at
+    if tag == b"f":
+        if at + 8 > len(data):
+            raise DecodeError("cut short")
+        return struct.unpack_from("<d", data, at)[0], at + 8
+    if at + 4 > len(data):
+        raise DecodeError("cut short")
+    count = struct.unpack_from("<I", data, at)[0]
+    at += 4
+    if at + count > len(data):  # an item takes at least one byte
+        raise DecodeError("a count larger than the data")
+    if tag in b"isb" and tag:
+        return _scalar(tag, data[at : at + count]), at + count
+    items: list[Any] = []
+    for _ in range(2 * count if tag == b"d" else count):
+        item, at = _decode(data, at, depth + 1)
+        items.append(item)
+    return _container(tag, items), at
+
+
+_CONSTANTS = {b"N": None, b"T": True, b"F": False}
+
+
+def _scalar(tag: bytes, data: bytes) -> int | str | bytes:
+    if tag == b"b":
+        return data
+    if tag == b"i":
+        return int.from_bytes(data, "little", signed=True)
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        raise DecodeError("not UTF-8") from None
+
+
+def _container(tag: bytes, items: list[Any]) -> Any:
+    if tag == b"l":
+        return items
+    if tag == b"t":
+        return tuple(items)
+    if tag not in (b"S", b"Z", b"d"):
+        raise DecodeError("unknown tag")
+    keys = items[::2] if tag == b"d" else items
+    try:
+        hashes = Counter(map(hash, keys))
+    except TypeError:
+        raise DecodeError("a key that cannot be hashed") from None
+    if hashes and max(hashes.values()) > MAX_SAME_HASH:
+        raise DecodeError("too many keys with one hash")
+    value = dict(zip(keys, items[1::2], strict=True)) if tag == b"d" else set(keys) if tag == b"S" else frozenset(keys)
+    if len(value) != len(keys):
+        raise DecodeError("a key twice")
+    return value

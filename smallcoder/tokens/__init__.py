@@ -1,0 +1,1 @@
+"""Text to training rows: vocabulary, tokenizer training, encoding, fill-in-the-middle, chat, packing."""

@@ -1,0 +1,93 @@
+"""Fill-in-the-middle: one record says how a model is asked for the text between a prefix and a suffix.
+
+The same `FimSpec` arranges training pieces, evaluation prompts and serving. Orders: "psm" is prefix, suffix, middle;
+"spm" is suffix, prefix, middle (both of Bavarian et al. 2022, arXiv 2207.14255, the form llama.cpp's /infill sends):
+
+    psm  <|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>M<|endoftext|>
+    spm  <|fim_suffix|>S<|fim_prefix|>P<|fim_middle|>M<|endoftext|>
+
+A text is split by character, before it is tokenized, so a model also learns middles that begin inside a token. Two
+kinds of split are mixed. One cuts at two characters drawn uniformly, seldom within one line. The other follows lines,
+as an editor asks: 1 line with probability 1/2, 2 with 1/4, ...; half the time whole, with indentation and last line
+end, half the time from a column within the first line up to that line end.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from typing import Literal
+
+from smallcoder.core.errors import InputError
+from smallcoder.tokens.encode import Encoder
+from smallcoder.tokens.vocabulary import END_OF_TEXT, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX
+
+FILE = "fim.json"
+Order = Literal["psm", "spm"]
+
+
+@dataclass(frozen=True)
+class FimSpec:
+    """The marks and order of one model family. `stop`: what ends a middle."""
+
+    prefix: str = FIM_PREFIX
+    suffix: str = FIM_SUFFIX
+    middle: str = FIM_MIDDLE
+    order: Order = "psm"
+    stop: tuple[str, ...] = (END_OF_TEXT,)
+
+    def prompt(self, prefix: str, suffix: str) -> str:
+        """What to complete with the middle; to be encoded with its special tokens as such."""
+        before, after = self.prefix + prefix, self.suffix + suffix
+        return (before + after if self.order == "psm" else after + before) + self.middle
+
+    def encode(self, encoder: Encoder, prefix: str, middle: str, suffix: str, order: Order | None = None) -> list[int]:
+        """Ids of a training piece, without what ends it. The three texts are plain: marks within them stay text."""
+        before = [encoder.token_id(self.prefix), *encoder.encode(prefix)]
+        after = [encoder.token_id(self.suffix), *encoder.encode(suffix)]
+        known = before + after if (order or self.order) == "psm" else after + before
+        return [*known, encoder.token_id(self.middle), *encoder.encode(middle)]
+
+    def save(self, folder: Path) -> None:
+        (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+def load_fim(folder: Path) -> FimSpec:
+    """The spec kept in a tokenizer or model folder. Raises InputError where there is none."""
+    try:
+        data = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return FimSpec(**{**data, "stop": tuple(data["stop"])})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / FILE} is no infilling record ({error})", "make the tokenizer again") from None
+
+
+def split(text: str, rng: Random, lines: float = 0.5) -> tuple[str, str, str]:
+    """Cut a text into (prefix, middle, suffix); a share `lines` of the time along lines, else anywhere."""
+    if rng.random() < lines and (starts := _line_starts(text)):
+        begin, end = _line_span(text, starts, rng)
+    else:
+        begin, end = sorted((rng.randint(0, len(text)), rng.randint(0, len(text))))
+    return text[:begin], text[begin:end], text[end:]
+
+
+def _line_starts(text: str) -> list[int]:
+    """Where the lines begin that are not blank."""
+    starts, at = [], 0
+    for line in text.split("\n"):
+        if line.strip():
+            starts.append(at)
+        at += len(line) + 1
+    return starts
+
+
+def _line_span(text: str, starts: list[int], rng: Random) -> tuple[int, int]:
+    begin = end = rng.choice(starts)
+    more = True
+    while more and end < len(text):
+        end = text.find("\n", end) + 1 or len(text)
+        more = rng.random() < 0.5
+    if rng.random() < 0.5:
+        first = text.find("\n", begin, end)
+        begin = rng.randrange(begin, first if first >= 0 else end)
+        end -= text[end - 1] == "\n"
+    return begin, end

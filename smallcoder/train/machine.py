@@ -1,0 +1,55 @@
+"""What a run computes on: device, number format, threads, compiled or not. Decided once, at the start."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from smallcoder.core.errors import ToolError
+from smallcoder.train.stage import Config
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The choices of a Config with every "auto" resolved for this machine."""
+
+    device: str
+    precision: str  # "bf16": weights in fp32, matrix products in bf16; or "fp32"
+    compile: bool
+    threads: int
+
+
+def choose_machine(config: Config) -> Machine:
+    """Resolve "auto": a GPU if there is one, bf16 where the hardware has it, compilation where a compiler is.
+
+    Raises ToolError if compilation is asked for and there is no C++ compiler.
+    """
+    gpu = torch.cuda.is_available()
+    device = ("cuda" if gpu else "cpu") if config.device == "auto" else config.device
+    fast_bf16 = torch.cuda.is_bf16_supported() if device == "cuda" else _cpu_has_bf16()
+    precision = ("bf16" if fast_bf16 else "fp32") if config.precision == "auto" else config.precision
+    compiler = device == "cuda" or any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "clang++"))
+    if config.compile == "on" and not compiler:
+        raise ToolError("torch.compile needs a C++ compiler and there is none", 'install g++, or set compile = "auto"')
+    return Machine(device, precision, compiler and config.compile != "off", config.threads)
+
+
+def _cpu_has_bf16() -> bool:
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+@contextmanager
+def repeatable(machine: Machine) -> Iterator[None]:
+    """Fix what sums depend on: the number of threads and the choice of algorithms; put both back afterwards."""
+    threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # what deterministic products need on CUDA
+    torch.set_num_threads(machine.threads)
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)

@@ -1,0 +1,72 @@
+import random
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smallcoder.core.errors import EmptyError, InputError
+from smallcoder.core.records import record_id
+from smallcoder.core.tables import Sieve, TableWriter, count_rows, read_batches, read_table, shards, table_digest
+
+SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("lineage", pa.list_(pa.string()))])
+ROWS = [{"id": str(i), "text": "x" * i, "lineage": ["a"] * (i % 3)} for i in range(500)]
+
+
+def write(folder, rows, **options):
+    with TableWriter(folder, SCHEMA, **options) as writer:
+        for row in rows:
+            writer.write_rows([row])
+    return folder
+
+
+def test_a_table_round_trips_in_several_shards(tmp_path):
+    write(tmp_path, ROWS, shard_bytes=10_000)
+    assert len(shards(tmp_path)) > 3
+    assert read_table(tmp_path).to_pylist() == ROWS
+    assert count_rows(tmp_path) == len(ROWS)
+    assert read_table(tmp_path, ["id"]).num_columns == 1
+
+
+def test_digest_ignores_order_and_shards_but_sees_every_change(tmp_path):
+    digest = table_digest(read_batches(write(tmp_path / "a", ROWS)))
+    shuffled = random.Random(0).sample(ROWS, len(ROWS))
+    assert table_digest(read_batches(write(tmp_path / "b", shuffled, shard_bytes=9_000))) == digest
+    changed = [*ROWS[:-1], {**ROWS[-1], "text": "y"}]
+    assert table_digest(read_batches(write(tmp_path / "c", changed))) != digest
+    assert table_digest(read_batches(write(tmp_path / "d", [*ROWS, ROWS[0]]))) != digest
+
+
+def test_damaged_and_missing_tables_are_input_errors(tmp_path):
+    with pytest.raises(InputError, match="no parquet"):
+        list(read_batches(tmp_path))
+    path = shards(write(tmp_path / "a", ROWS))[0]
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not a readable parquet"):
+        list(read_batches(tmp_path / "a"))
+    with pytest.raises(InputError, match="no column 'prompt'"):
+        list(read_batches(write(tmp_path / "b", ROWS), ["prompt"]))
+
+
+def test_a_sieve_counts_what_it_drops_and_refuses_to_keep_nothing(tmp_path):
+    batch = pa.RecordBatch.from_pylist(ROWS[:4], schema=SCHEMA)
+    with Sieve(tmp_path / "a", SCHEMA) as sieve:
+        sieve.put(batch, [None, "short", "short", None])
+        facts = sieve.close()
+    assert facts == {
+        "records_in": 4,
+        "bytes_in": 6,
+        "records": 2,
+        "bytes": 3,
+        "dropped": {"short": {"records": 2, "bytes": 3}},
+    }
+    assert read_table(tmp_path / "a" / "dropped")["reason"].to_pylist() == ["short", "short"]
+    with Sieve(tmp_path / "b", SCHEMA) as sieve:
+        sieve.put(batch, ["short"] * 4)
+        with pytest.raises(EmptyError, match="nothing was kept of 4"):
+            sieve.close()
+
+
+@given(st.lists(st.text() | st.none(), max_size=4), st.lists(st.text() | st.none(), max_size=4))
+def test_record_ids_differ_where_the_parts_do(one, two):
+    assert (record_id(*one) == record_id(*two)) == (one == two)

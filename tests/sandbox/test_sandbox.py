@@ -1,0 +1,240 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from smallcoder.core.errors import ToolError
+from smallcoder.sandbox import TIERS, Job, Limits, Output, Program, Sandbox
+from smallcoder.sandbox.host import SlotError
+from tests.sandbox.hostile import HOSTILE, MUST_REFUSE
+
+TRUTH = 1234
+QUICK = Limits(cpu_seconds=0.4, wall_seconds=1.0, memory_bytes=256 << 20)
+DOUBLE = Program("def f(x):\n    return x * 2", "f")
+
+
+def children(pid: int) -> set[int]:
+    """All processes below one, from /proc."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        parents[int(stat.parent.name)] = int(fields[1])
+    found: set[int] = set()
+    todo = {pid}
+    while todo:
+        todo = {child for child, parent in parents.items() if parent in todo}
+        found |= todo
+    return found
+
+
+def slots(sandbox: Sandbox) -> set[int]:
+    return {slot._process.pid for slot in sandbox._slots}
+
+
+@pytest.fixture(scope="module")
+def others():
+    """Processes that other tests have left warm, such as a fork server."""
+    return children(os.getpid())
+
+
+@pytest.fixture(scope="module", params=TIERS)
+def sandbox(request, others):
+    try:
+        with Sandbox(2, (request.param,)) as made:
+            yield made
+    except ToolError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_program(sandbox, others, name):
+    code, right = HOSTILE[name]
+    result = sandbox.run(Program(code, "f"), [(1,)], QUICK)
+    assert result.status in right, result
+    assert result.tier == sandbox.tier
+    for output in result.outputs:
+        assert output.value != TRUTH or output.error
+        assert len(output.error) < 400
+    if result.status == "ok":
+        assert len(result.outputs) == 1
+    if name in MUST_REFUSE:
+        assert result.outputs == [Output("refused")], result
+    after = sandbox.run(Program("import os\ndef f(x): return [x, os.listdir('.')]", "f"), [(1,)])
+    assert after.outputs == [Output([1, []])]
+    assert children(os.getpid()) - others == slots(sandbox)
+
+
+def test_values_errors_and_partial_results(sandbox):
+    code = "def f(x, y=0):\n  if x == 2: return object()\n  if x == 3: 1 / 0\n"
+    code += "  if x == 4:\n    while True: pass\n  return (x, y)"
+    result = sandbox.run(Program(code, "f"), [(1,), (2,), (3,), (True, 1.0), (4,), (5,)], QUICK)
+    assert result.status == "timeout"
+    assert result.reason == "CPU time"
+    assert result.cpu_seconds >= 0.4
+    values = [
+        Output((1, 0)),
+        Output(error="unsupported type object"),
+        Output(error="ZeroDivisionError: division by zero"),
+    ]
+    assert result.outputs == [*values, Output((True, 1.0))]
+    assert type(result.outputs[3].value[0]) is bool
+    assert sandbox.run(Program("x = 1 / 0", "f"), [(1,)]).reason == "ZeroDivisionError: division by zero"
+    for code in ("", "\0", "\udc80", "def f(:", "f" * 10**6):
+        broken = sandbox.run(Program(code, "f"), [(1,)])
+        assert (broken.status, broken.outputs) == ("error", [])
+        assert "Error" in broken.reason
+
+
+def test_runs_are_fresh_and_repeat_exactly(sandbox):
+    code = "import random, os\nopen('left', 'a').write('x')\ncalls = []\ndef f(x):\n  calls.append(x)\n"
+    code += "  return [calls, os.path.getsize('left'), random.random(), list({'a', 'bc', 'def', x})]"
+    results = [sandbox.run(Program(code, "f"), [("one",)]) for _ in range(4)]
+    assert len({repr(result.outputs) for result in results}) == 1
+    assert results[0].outputs[0].value[:2] == [["one"], 1]
+
+
+def test_ordinary_code_works(sandbox):
+    code = """
+import asyncio, collections, dataclasses, decimal, hashlib, json, tempfile, threading, typing
+@dataclasses.dataclass
+class Point:
+    x: int
+async def later(x): await asyncio.sleep(0); return x
+def f(x):
+    with tempfile.TemporaryFile("w+") as file:
+        file.write("text"); file.seek(0); text = file.read()
+    seen = []
+    thread = threading.Thread(target=seen.append, args=(x,)); thread.start(); thread.join()
+    return [Point(x).x, asyncio.run(later(x)), text, seen, json.dumps({"a": 1}), hashlib.md5(b"").hexdigest()[:4]]
+"""
+    assert sandbox.run(Program(code, "f"), [(7,)]).outputs == [Output([7, 7, "text", [7], '{"a": 1}', "d41d"])]
+
+
+def test_order_and_parallel_equality(sandbox):
+    jobs = [
+        Job(Program(f"def f(x):\n  for i in range({997 * (i % 5)}): pass\n  return x + {i}", "f"), [(i,)])
+        for i in range(60)
+    ]
+    many = list(sandbox.run_many(iter(jobs)))
+    assert [result.outputs[0].value for result in many] == [2 * i for i in range(60)]
+    with Sandbox(1, (sandbox.tier,)) as single:
+        assert [result.outputs for result in single.run_many(jobs)] == [result.outputs for result in many]
+
+
+def test_run_many_takes_jobs_as_needed_and_can_be_left(sandbox):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Job(DOUBLE, [(taken,)])
+
+    results = sandbox.run_many(endless())
+    assert [next(results).outputs[0].value for _ in range(5)] == [2, 4, 6, 8, 10]
+    results.close()
+    assert taken < 20
+    assert sandbox.run(DOUBLE, [(4,)]).outputs == [Output(8)]
+
+
+def test_a_dead_slot_is_replaced(sandbox):
+    for slot in list(sandbox._slots):
+        slot._process.kill()
+        slot._process.wait()
+    results = list(sandbox.run_many(Job(DOUBLE, [(i,)]) for i in range(8)))
+    assert [result.outputs for result in results] == [[Output(2 * i)] for i in range(8)]
+
+
+def test_a_sandbox_that_breaks_says_infra(sandbox, monkeypatch):
+    def broken(tier):
+        raise SlotError("no more processes")
+
+    with Sandbox(1, (sandbox.tier,)) as one:
+        next(iter(one._slots))._process.kill()
+        monkeypatch.setattr("smallcoder.sandbox.sandbox.Slot", broken)
+        result = one.run(DOUBLE, [(1,)])
+    assert (result.status, result.outputs, result.reason) == ("infra", [], "no more processes")
+
+
+def test_inputs_must_be_plain(sandbox):
+    with pytest.raises(TypeError, match="plain data"):
+        sandbox.run(DOUBLE, [(object(),)])
+
+
+def test_a_thousand_runs_keep_memory_and_descriptors_flat(sandbox):
+    with Sandbox(1, (sandbox.tier,)) as one:
+        pid = next(iter(one._slots))._process.pid
+
+        def held():
+            slot = Path(f"/proc/{pid}")
+            resident = int(slot.joinpath("statm").read_text().split()[1])
+            return len(list(slot.joinpath("fd").iterdir())), len(os.listdir("/proc/self/fd")), resident
+
+        list(one.run_many(Job(DOUBLE, [(i,)]) for i in range(100)))
+        first = held()
+        count = 1000 if sandbox.tier == TIERS[0] else 300
+        for i, result in enumerate(one.run_many(Job(DOUBLE, [(i,)]) for i in range(count))):
+            assert result.outputs == [Output(2 * i)]
+        last = held()
+    assert last[:2] == first[:2]
+    assert last[2] - first[2] < 100  # pages
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_kill_of_the_parent_leaves_nothing(tier, tmp_path):
+    script = f"""
+import sys, time
+from smallcoder.sandbox import Sandbox, Program, Limits, Job
+with Sandbox(2, ({tier!r},)) as sandbox:
+    code = "import threading, time, signal\\ndef f(x):\\n  threading.Thread(target=time.sleep, args=(99,)).start()\\n"
+    code += "  signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\\n  while True: time.sleep(9)"
+    slow = Job(Program(code, "f"), [(1,)], Limits(90, 90))
+    import threading
+    threading.Thread(target=lambda: list(sandbox.run_many([slow, slow]))).start()
+    time.sleep(0.5)
+    print("running", flush=True)
+    time.sleep(60)
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
+    assert parent.stdout
+    if "running" not in parent.stdout.readline():
+        pytest.skip("the tier is not reached here")
+    below = children(parent.pid)
+    assert len(below) == 4  # two slots, two candidates
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while (left := [pid for pid in below if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_leaving_ends_running_programs(sandbox, others):
+    with Sandbox(2, (sandbox.tier,)) as short:
+        results = short.run_many(
+            [Job(Program("import time\ndef f(x): time.sleep(60)", "f"), [(1,)], Limits(90, 90))] * 5
+        )
+        short._threads.submit(next, results)
+        time.sleep(0.2)
+    assert children(os.getpid()) - others == slots(sandbox)
+
+
+def test_no_tier_is_an_error_with_a_remedy(monkeypatch):
+    with pytest.raises(ToolError, match="container"), Sandbox(1, ("no-such-tier",)):
+        pass
+
+
+def test_unsafe_is_only_taken_when_named():
+    assert "unsafe" not in TIERS
+    with Sandbox(1, ("unsafe",)) as open_air:
+        assert open_air.run(DOUBLE, [(2,)]).tier == "unsafe"

@@ -14,7 +14,7 @@ STAGES: dict[str, Stage] = {
     "decontaminate": Stage("smallcoder.data.decontaminate", inputs=("documents", "problems")),
     "split": Stage("smallcoder.data.split", inputs=("documents",)),
     "docstrings": Stage("smallcoder.data.docstrings", inputs=("documents",)),
-    "drills": Stage("smallcoder.bench.drills.stage"),
+    "drills": Stage("smallcoder.bench.drills.stage", version=2),
     "tokenizer": Stage("smallcoder.tokens.train", inputs=("documents",), optional=("examples",)),
     "pack": Stage("smallcoder.tokens.pack_documents", inputs=("documents", "tokenizer")),
     "pack_examples": Stage("smallcoder.tokens.pack_examples", inputs=("examples", "tokenizer"), optional=("more",)),

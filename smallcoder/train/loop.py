@@ -110,7 +110,7 @@ class Trainer:
         loss = self.loss(batch)
         loss.value.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), config.grad_clip))
-        share = scale(tally.step, config.steps, config.warmup, config.lr_floor)
+        share = scale(tally.step, config.steps, config.warmup, config.lr_floor, config.decay)
         if math.isfinite(norm):
             self.optimizers.step(share)
         else:

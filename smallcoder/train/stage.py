@@ -11,6 +11,7 @@ from pydantic import Field
 
 from smallcoder.core.errors import InputError
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
+from smallcoder.train.schedule import Decay
 
 if TYPE_CHECKING:
     from smallcoder.model.transformer import Decoder
@@ -38,6 +39,7 @@ class Config(StageConfig):
     adam_lr: float = Field(default=0.01, gt=0)  # of the output matrix (and so of embeddings tied to it) and the norms
     weight_decay: float = Field(default=0.0, ge=0)
     warmup: int = Field(default=30, ge=0)
+    decay: Decay = "linear"
     lr_floor: float = Field(default=0.0, ge=0, le=1)  # share of the peak rates at the last step
     grad_clip: float = Field(default=1.0, gt=0)
     z_loss: float = Field(default=0.0, ge=0)

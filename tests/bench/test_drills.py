@@ -1,7 +1,9 @@
 """The drills: what a split promises to hold out is held out, references pass, neighbours fail."""
 
 import ast
+import builtins
 import json
+import keyword
 import re
 import subprocess
 import sys
@@ -58,12 +60,14 @@ def test_the_table_is_broad_and_every_operation_has_phrasings_of_its_own():
     assert everything.isdisjoint(text for operation in trained() for text in operation.unseen)
 
 
-def test_no_name_of_an_argument_is_used_inside_the_operations():
-    inside = {"result"}
+def test_no_name_is_used_inside_the_operations():
+    inside = {"result", *dir(builtins), *keyword.kwlist}
     for operation in trained() + untrained():
         lines = operation.lines(("_a", "_b"), {"k": "1", "m": "2", "c": '""', "w": '""'})
         tree = ast.parse("def f():\n    " + "\n    ".join(lines))
         inside |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not inside.intersection(wording.NAME_WORDS)
+    assert len(wording.NAME_WORDS) == len(set(wording.NAME_WORDS)) > 400
     for kind in wording.ARGUMENTS:
         pools = [set().union(*wording.arguments(kind, seen)) for seen in (True, False)]
         assert pools[0].isdisjoint(pools[1])

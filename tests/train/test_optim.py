@@ -38,9 +38,9 @@ def test_orthogonalized_singular_values_are_near_one():
     assert values.max() < 1.3
 
 
-@given(st.integers(1, 500), st.integers(0, 60), st.floats(0, 1))
-def test_the_rate_rises_to_its_peak_and_ends_at_the_floor(steps, warmup, floor):
-    rates = [scale(step, steps, warmup, floor) for step in range(steps)]
+@given(st.integers(1, 500), st.integers(0, 60), st.floats(0, 1), st.sampled_from(["linear", "cosine"]))
+def test_the_rate_rises_to_its_peak_and_ends_at_the_floor(steps, warmup, floor, decay):
+    rates = [scale(step, steps, warmup, floor, decay) for step in range(steps)]
     assert all(0 <= rate <= 1 for rate in rates)
     assert all(a < b for a, b in pairwise(rates[:warmup]))
     assert all(a >= b for a, b in pairwise(rates[warmup:]))

@@ -61,13 +61,15 @@ def compose(
     """A drill of one or two operations, with names and constants of one side drawn by `rng`."""
     first = operations[0]
     kinds = " ".join(first.takes)
-    arguments = tuple(rng.sample(rng.choice(wording.arguments(first.takes[0], seen)), len(first.takes)))
+    arguments = wording.draw_arguments(first.takes[0], len(first.takes), rng, seen)
     constants = tuple(_draw(operation, rng, seen) for operation in operations)
     shown = [{key: _literal(value) for key, value in drawn.items()} for drawn in constants]
     places = dict(zip("ab", arguments, strict=False))
     done = [Template(text).substitute(places, **drawn) for text, drawn in zip(phrasings, shown, strict=True)]
     do = done[0] if len(done) == 1 else rng.choice(wording.JOINTS).format(first=done[0], second=done[1])
-    name = rng.choice(wording.names(seen))
+    name = wording.draw_name(rng, seen)
+    while name in arguments:
+        name = wording.draw_name(rng, seen)
     prompt = frame.format(
         name=name,
         arguments=", ".join(arguments),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from smallcoder.bench.drills.wording import LETTERS, WORDS
+from smallcoder.bench.drills.wording import CONSTANT_WORDS, LETTERS
 from smallcoder.bench.grade import same
 
 CANDIDATES = 80
@@ -56,9 +56,9 @@ class Maker:
 
     def _word(self) -> str:
         rng = self._rng
-        word = rng.choice(self._strings) if self._strings and rng.random() < 0.3 else rng.choice(WORDS)
+        word = rng.choice(self._strings) if self._strings and rng.random() < 0.3 else rng.choice(CONSTANT_WORDS)
         if rng.random() < 0.4:
-            word += rng.choice((*self._strings, *WORDS, *LETTERS, str(rng.randint(0, 99))))
+            word += rng.choice((*self._strings, *CONSTANT_WORDS, *LETTERS, str(rng.randint(0, 99))))
         return rng.choice((word, word, word, word.title(), word.upper(), word[::-1]))
 
     def _text(self) -> str:

@@ -1,12 +1,16 @@
 """How a drill is worded: frames, names and constants, each with a part that training never shows.
 
 Whether a number, letter, word or name is held out is decided by its hash, so it holds for every seed. Names are many,
-lest a model learns them by heart: with six names of arguments a kind, one wrote trained names where others were asked.
+lest a model learns them by heart: with six names of arguments a kind, one wrote trained names where others were asked,
+and with names of functions made of 36 verbs and 42 nouns, one wrote a verb and a noun where `total` was asked.
 Numbers below ten are always trained on, and every digit occurs in trained numbers at both places.
 """
 
+import tomllib
 from functools import cache
 from hashlib import blake2b
+from pathlib import Path
+from random import Random
 
 FRAMES = (
     "Write a function `{name}({arguments})` to {do}.",
@@ -37,28 +41,11 @@ GIVEN = {
     "table": ("a dict {}",),
     "int int": ("integers {}", "two numbers {}"),
 }
-# An argument is a letter, a noun of its kind, or a noun after a prefix: so many that a model has to copy them. Letters
+_WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
+NAME_WORDS, PREFIXES, CONSTANT_WORDS = (tuple(_WORDS[key].split()) for key in ("names", "prefixes", "constants"))
+# Names that an argument of a kind has half of the time: a letter, a noun of its kind, or a noun after a prefix. Letters
 # and nouns that the operations' own code uses are not among them.
-PREFIXES = (
-    *("old", "new", "raw", "my", "all", "some", "given", "first", "last", "main", "next", "big", "small", "in", "the"),
-    *(
-        "user",
-        "test",
-        "base",
-        "left",
-        "right",
-        "more",
-        "other",
-        "full",
-        "good",
-        "plain",
-        "open",
-        "local",
-        "known",
-        "few",
-    ),
-    *("best", "low", "high", "free", "top", "own", "real", "cached", "stored", "loaded", "found", "current", "input"),
-)
+USUAL_SHARE = 0.5
 LONE_LETTERS = "abefghjlmnopqrtuwz"
 ARGUMENTS = {
     "int": ("number", "num", "value", "count", "size", "amount", "index", "limit", "level", "points"),
@@ -67,24 +54,6 @@ ARGUMENTS = {
     "words": ("words", "names", "strings", "lines", "parts", "tokens", "fields", "terms", "labels", "keys"),
     "table": ("table", "mapping", "counts", "prices", "sizes", "stock", "marks", "ages", "rates", "weights"),
 }
-
-VERBS = (
-    *("apply", "build", "make", "run", "handle", "process", "prepare", "create", "update", "derive", "work", "solve"),
-    *("produce", "transform", "adjust", "refine", "shape", "treat", "fix", "do", "set", "call", "use", "test", "check"),
-    *("load", "read", "parse", "format", "render", "resolve", "collect", "fetch", "select", "visit", "setup", "clean"),
-)
-NOUNS = (
-    *("values", "items", "data", "result", "entry", "record", "batch", "report", "score", "order", "signal", "input"),
-    *("output", "list", "text", "name", "field", "index", "node", "path", "group", "part", "row", "block", "state"),
-    *("object", "info", "type", "task", "step", "case", "line", "source", "target", "model", "view", "event", "table"),
-)
-WORDS = (
-    *("red", "old", "new", "top", "end", "run", "set", "tag", "log", "key", "map", "box", "sun", "sea", "day", "way"),
-    *("cat", "dog", "car", "bus", "hat", "pen", "cup", "net", "bar", "job", "air", "ice", "oil", "tea", "sky", "arm"),
-    *("left", "right", "line", "name", "file", "path", "node", "time", "word", "test", "part", "data", "item", "code"),
-    *("blue", "green", "road", "tree", "fish", "bird", "book", "door", "hand", "fire", "wind", "rain", "moon", "star"),
-    *("pre", "post", "sub", "un", "re", "ed", "er", "ly", "es", "ing", "tion", "able", "out", "over", "under", "non"),
-)
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -108,22 +77,38 @@ def letters(seen: bool) -> tuple[str, ...]:
 @cache
 def words(seen: bool) -> tuple[str, ...]:
     """The word constants of one side."""
-    return tuple(word for word in WORDS if (bucket("word", word, 5) == 0) != seen)
+    return tuple(word for word in CONSTANT_WORDS if (bucket("word", word, 5) == 0) != seen)
 
 
-@cache
-def names(seen: bool) -> tuple[str, ...]:
-    """The function names of one side: a verb and a noun, each of which training shows in other pairs."""
-    pairs = (f"{verb}_{noun}" for verb in VERBS for noun in NOUNS)
-    return tuple(name for name in pairs if (bucket("name", name, 5) == 0) != seen)
+def is_of(name: str, seen: bool) -> bool:
+    """Whether a name belongs to this side: a fifth of all names, of functions and arguments alike, is held out."""
+    return (bucket("name", name, 5) == 0) != seen
+
+
+def draw_name(rng: Random, seen: bool) -> str:
+    """A name of one side: one to three words."""
+    while True:
+        name = "_".join(rng.choices(NAME_WORDS, k=rng.choice((1, 2, 2, 3))))
+        if is_of(name, seen):
+            return name
 
 
 @cache
 def arguments(kind: str, seen: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of arguments of one kind and side: short ones, and those with a prefix."""
+    """The names of one side that an argument of a kind often has: short ones, and those with a prefix."""
     short = (*LONE_LETTERS, *(noun for noun in ARGUMENTS[kind] if noun != "list"))
     long = (f"{prefix}_{noun}" for prefix in PREFIXES for noun in ARGUMENTS[kind])
-    one, other = (
-        tuple(name for name in names if (bucket("argument", name, 5) == 0) != seen) for names in (short, long)
-    )
+    one, other = (tuple(name for name in names if is_of(name, seen)) for names in (short, long))
     return one, other
+
+
+def draw_arguments(kind: str, count: int, rng: Random, seen: bool) -> tuple[str, ...]:
+    """Different names for the arguments of a function: half of the time such as its kind often has."""
+    if rng.random() < USUAL_SHARE:
+        return tuple(rng.sample(rng.choice(arguments(kind, seen)), count))
+    names: list[str] = []
+    while len(names) < count:
+        name = draw_name(rng, seen)
+        if name not in names:
+            names.append(name)
+    return tuple(names)

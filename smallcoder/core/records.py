@@ -21,6 +21,9 @@ DOCUMENT = pa.schema(
         ("path", pa.string()),  # inside the repository, "/"-separated
         ("license", pa.string()),  # SPDX expression, null when unknown
         ("source", pa.string()),  # which entry of the recipe it was read from
+        ("stars", pa.int64()),  # of the repository, null when unknown
+        ("forks", pa.int64()),
+        ("quality", pa.float64()),  # 0 to 100, null until a stage has judged it
         ("lineage", LINEAGE),
     ]
 )

@@ -11,16 +11,15 @@ reformatted.
 """
 
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smallcoder.core.progress import track
-from smallcoder.core.records import DOCUMENT
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
-from smallcoder.core.tables import Sieve, read_batches
+from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.data.engine import Judged, sift
 
 CONTROLS = bytes([code for code in range(32) if code not in b"\t\n"] + [127])
 # The same, C1 controls, zero-width marks, and the bidirectional controls of CVE-2021-42574.
@@ -40,21 +39,25 @@ GENERATED = re.compile(
 
 
 class Config(StageConfig):
-    """Cleaning has nothing to set."""
+    """What clean means is fixed. `workers` are processes."""
+
+    workers: int = run_only(1, ge=1)
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents; what is empty once clean goes to out/dropped. `bytes_in` of the facts is before."""
-    before = 0
-    with Sieve(out, DOCUMENT) as sieve:
-        for batch in track(read_batches(inputs["documents"]), "clean", unit="batches"):
-            texts = batch.column("text")
-            before += pc.call_function("sum", [pc.call_function("binary_length", [texts])]).as_py() or 0
-            cleaned = [clean(text) for text in texts.to_pylist()]
-            position = batch.schema.get_field_index("text")
-            batch = batch.set_column(position, "text", pa.array(cleaned, pa.large_string()))  # noqa: PLW2901
-            sieve.put(batch, [None if text else "empty" for text in cleaned])
-        return {**sieve.close(), "bytes_in": before}
+    facts, counts = sift(judge, inputs["documents"], out, "clean", workers=config.workers, processes=True)
+    return {**facts, "bytes_in": counts["bytes_in"]}
+
+
+def judge(batch: pa.RecordBatch) -> Judged:
+    """The batch with clean texts."""
+    texts = batch.column("text")
+    before = pc.call_function("sum", [pc.call_function("binary_length", [texts])]).as_py() or 0
+    cleaned = [clean(text) for text in texts.to_pylist()]
+    position = batch.schema.get_field_index("text")
+    batch = batch.set_column(position, "text", pa.array(cleaned, pa.large_string()))
+    return Judged(batch, [None if text else "empty" for text in cleaned], Counter(bytes_in=before))
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

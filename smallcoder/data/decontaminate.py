@@ -22,11 +22,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from smallcoder.core.progress import track
-from smallcoder.core.records import DOCUMENT
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.core.tables import Sieve, read_batches
-from smallcoder.data.engine import parallel_map
+from smallcoder.core.tables import read_batches
+from smallcoder.data.engine import Judged, sift
 
 BATCH = 256
 LONGEST, SHORTEST = 13, 8
@@ -47,17 +45,14 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped, reason `contaminated`; count the hits by benchmark and split."""
     index = {size: _table(found) for size, found in sorted(problem_grams(inputs["problems"]).items())}
 
-    def search(batch: pa.RecordBatch) -> list[str | None]:
-        return _owners(batch.column("text"), index)
+    def judge(batch: pa.RecordBatch) -> Judged:
+        owners = _owners(batch.column("text"), index)
+        reasons = ["contaminated" if owner else None for owner in owners]
+        return Judged(batch, reasons, Counter(owner for owner in owners if owner))
 
-    hits: Counter[str] = Counter()
-    batches = read_batches(inputs["documents"], batch_rows=BATCH)
-    with Sieve(out, DOCUMENT) as sieve:
-        for batch, owners in track(parallel_map(search, batches, config.workers), "decontaminate", unit="batches"):
-            hits.update(owner for owner in owners if owner)
-            sieve.put(batch, ["contaminated" if owner else None for owner in owners])
-        grams = sum(len(owners) for _, _, owners in index.values())
-        return {**sieve.close(), "problem_grams": grams, "documents_by_benchmark": dict(sorted(hits.items()))}
+    facts, hits = sift(judge, inputs["documents"], out, "decontaminate", workers=config.workers)
+    grams = sum(len(owners) for _, _, owners in index.values())
+    return {**facts, "problem_grams": grams, "documents_by_benchmark": dict(sorted(hits.items()))}
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -1,19 +1,64 @@
-"""An ordered parallel map: the only place where curation meets threads and processes.
+"""How curation runs: an ordered parallel map, and `sift`, which runs a filter over a table.
 
-Threads suit kernels and file reads, which let go of the interpreter lock; processes suit pure Python. Results come
-back in the order of the items, at most `2 * workers` are in flight, and one worker means a plain `map`, so the output
-is the same whatever the number. It does not spread over machines and does not survive a worker that is killed.
+The only place where curation meets threads and processes. Threads suit kernels and file reads, which let go of the
+interpreter lock; processes suit pure Python. Results come back in the order of the items, at most `2 * workers` are in
+flight, and one worker means a plain `map`, so the output is the same whatever the number. It does not spread over
+machines and does not survive a worker that is killed.
 """
 
 import multiprocessing
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from smallcoder.core.progress import track
+from smallcoder.core.records import DOCUMENT
+from smallcoder.core.tables import Sieve, read_batches
 
 T = TypeVar("T")
 R = TypeVar("R")
+BATCH = 256  # documents
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a filter says of a DOCUMENT batch: its rows, changed or not, and why to drop each (None keeps it).
+
+    `counts` are figures for the facts, summed over all batches.
+    """
+
+    batch: pa.RecordBatch
+    reasons: list[str | None]
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def sift(
+    judge: Callable[[pa.RecordBatch], Judged],
+    source: Path,
+    out: Path,
+    title: str,
+    *,
+    workers: int = 1,
+    processes: bool = False,
+) -> tuple[dict[str, Any], Counter[str]]:
+    """Run a filter over a table of documents into out/documents and out/dropped; the retention facts and the counts.
+
+    `judge` must depend on nothing but the batch's rows, each row alone. With `processes` it must pickle: a module-level
+    function or a `partial` of one. Raises EmptyError where nothing is kept.
+    """
+    counts: Counter[str] = Counter()
+    judged = parallel_map(judge, read_batches(source, batch_rows=BATCH), workers, processes)
+    with Sieve(out, DOCUMENT) as sieve:
+        for _, found in track(judged, title, unit="batches"):
+            sieve.put(found.batch, found.reasons)
+            counts.update(found.counts)
+        return sieve.close(), counts
 
 
 def parallel_map(

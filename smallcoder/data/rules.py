@@ -19,15 +19,11 @@ from typing import Literal
 
 import pyarrow as pa
 
-from smallcoder.core.progress import track
-from smallcoder.core.records import DOCUMENT
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.core.tables import Sieve, read_batches
 from smallcoder.data.clean import GENERATED
-from smallcoder.data.engine import parallel_map
+from smallcoder.data.engine import Judged, sift
 from smallcoder.data.licenses import is_permissive
 
-BATCH = 256
 PROSE = {"markdown", "restructuredtext", "text", "html"}  # Ling-Coder-Lite: no limits on line length for these
 HEAD_LINES = 5  # StarCoder2 looks for the marks of generated files here
 
@@ -77,12 +73,8 @@ class Subject:
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped."""
-    batches = read_batches(inputs["documents"], batch_rows=BATCH)
-    judged = parallel_map(partial(judge, config), batches, config.workers, processes=True)
-    with Sieve(out, DOCUMENT) as sieve:
-        for batch, reasons in track(judged, "rules", unit="batches"):
-            sieve.put(batch, reasons)
-        return sieve.close()
+    facts, _ = sift(partial(judge, config), inputs["documents"], out, "rules", workers=config.workers, processes=True)
+    return facts
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
@@ -90,8 +82,8 @@ def expect(config: Config, inputs: dict[str, Size]) -> Size:
     return replace(inputs["documents"], note="at most")
 
 
-def judge(config: Config, batch: pa.RecordBatch) -> list[str | None]:
-    """The reason to drop each document of a DOCUMENT batch, None to keep it."""
+def judge(config: Config, batch: pa.RecordBatch) -> Judged:
+    """Judge a DOCUMENT batch by the table of rules; its rows stay as they are."""
     from smallcoder.data.kernels import buffers
     from smallcoder.data.signals import SIGNALS, signals
 
@@ -101,7 +93,7 @@ def judge(config: Config, batch: pa.RecordBatch) -> list[str | None]:
     for (text, lang, license), row in zip(columns, measured, strict=True):
         subject = Subject(text or "", lang, license, dict(zip(SIGNALS, row, strict=True)))
         reasons.append(next((reason for reason, fails in RULES.items() if fails(subject, config)), None))
-    return reasons
+    return Judged(batch, reasons)
 
 
 def _generated(doc: Subject, limits: Config) -> bool:

@@ -55,7 +55,7 @@ def test_escaped_data_is_found_in_any_spelling() -> None:
     for spelling in spellings:
         lines = "\n".join(spelling[at : at + 80] for at in range(0, len(spelling), 80))
         batch = pa.RecordBatch.from_pylist([{"text": GOOD[:400] + lines, "lang": "text", "license": "MIT"}])
-        assert rules.judge(config, batch)[0] in {"encoded_data", "few_letters"}
+        assert rules.judge(config, batch).reasons[0] in {"encoded_data", "few_letters"}
 
 
 def test_settings_turn_rules_off(documents, run) -> None:

@@ -29,6 +29,7 @@ from smallcoder.core.records import record_id
 BENCHMARK = "drills"
 SPLITS = ("wording", "phrasing", "pairs", "families")
 PAIR_SHARE = 0.5  # of training examples
+NAME_LENGTHS = (1, 2, 2)  # words of a function's name, drawn from these
 SPARE: dict[str, Any] = {"k": 7, "m": 9, "c": "e", "w": "red"}  # constants of a rival where a drill has none
 MIDDLE = "result"  # the name of what the first of two operations gives
 
@@ -61,15 +62,16 @@ def compose(
     """A drill of one or two operations, with names and constants of one side drawn by `rng`."""
     first = operations[0]
     kinds = " ".join(first.takes)
-    arguments = wording.draw_arguments(first.takes[0], len(first.takes), rng, seen)
+    arguments = tuple(rng.sample(rng.choice(wording.arguments(first.takes[0], seen)), len(first.takes)))
     constants = tuple(_draw(operation, rng, seen) for operation in operations)
     shown = [{key: _literal(value) for key, value in drawn.items()} for drawn in constants]
     places = dict(zip("ab", arguments, strict=False))
     done = [Template(text).substitute(places, **drawn) for text, drawn in zip(phrasings, shown, strict=True)]
     do = done[0] if len(done) == 1 else rng.choice(wording.JOINTS).format(first=done[0], second=done[1])
-    name = wording.draw_name(rng, seen)
+    pool = wording.names(rng.choice(NAME_LENGTHS), seen)
+    name = rng.choice(pool)
     while name in arguments:
-        name = wording.draw_name(rng, seen)
+        name = rng.choice(pool)
     prompt = frame.format(
         name=name,
         arguments=", ".join(arguments),

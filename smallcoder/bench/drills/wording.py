@@ -9,8 +9,8 @@ Numbers below ten are always trained on, and every digit occurs in trained numbe
 import tomllib
 from functools import cache
 from hashlib import blake2b
+from itertools import permutations
 from pathlib import Path
-from random import Random
 
 FRAMES = (
     "Write a function `{name}({arguments})` to {do}.",
@@ -43,9 +43,8 @@ GIVEN = {
 }
 _WORDS = tomllib.loads(Path(__file__).with_name("words.toml").read_text(encoding="utf-8"))
 NAME_WORDS, PREFIXES, CONSTANT_WORDS = (tuple(_WORDS[key].split()) for key in ("names", "prefixes", "constants"))
-# Names that an argument of a kind has half of the time: a letter, a noun of its kind, or a noun after a prefix. Letters
+# An argument is a letter, a noun of its kind, or a noun after a prefix: so many that a model has to copy them. Letters
 # and nouns that the operations' own code uses are not among them.
-USUAL_SHARE = 0.5
 LONE_LETTERS = "abefghjlmnopqrtuwz"
 ARGUMENTS = {
     "int": ("number", "num", "value", "count", "size", "amount", "index", "limit", "level", "points"),
@@ -80,35 +79,19 @@ def words(seen: bool) -> tuple[str, ...]:
     return tuple(word for word in CONSTANT_WORDS if (bucket("word", word, 5) == 0) != seen)
 
 
-def is_of(name: str, seen: bool) -> bool:
-    """Whether a name belongs to this side: a fifth of all names, of functions and arguments alike, is held out."""
-    return (bucket("name", name, 5) == 0) != seen
-
-
-def draw_name(rng: Random, seen: bool) -> str:
-    """A name of one side: one to three words."""
-    while True:
-        name = "_".join(rng.choices(NAME_WORDS, k=rng.choice((1, 2, 2, 3))))
-        if is_of(name, seen):
-            return name
+@cache
+def names(words: int, seen: bool) -> tuple[str, ...]:
+    """The function names of that many words on one side; a fifth is held out."""
+    every = map("_".join, permutations(NAME_WORDS, words))
+    return tuple(name for name in every if (bucket("name", name, 5) == 0) != seen)
 
 
 @cache
 def arguments(kind: str, seen: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of one side that an argument of a kind often has: short ones, and those with a prefix."""
+    """The names of arguments of one kind and side: short ones, and those with a prefix."""
     short = (*LONE_LETTERS, *(noun for noun in ARGUMENTS[kind] if noun != "list"))
     long = (f"{prefix}_{noun}" for prefix in PREFIXES for noun in ARGUMENTS[kind])
-    one, other = (tuple(name for name in names if is_of(name, seen)) for names in (short, long))
+    one, other = (
+        tuple(name for name in names if (bucket("argument", name, 5) == 0) != seen) for names in (short, long)
+    )
     return one, other
-
-
-def draw_arguments(kind: str, count: int, rng: Random, seen: bool) -> tuple[str, ...]:
-    """Different names for the arguments of a function: half of the time such as its kind often has."""
-    if rng.random() < USUAL_SHARE:
-        return tuple(rng.sample(rng.choice(arguments(kind, seen)), count))
-    names: list[str] = []
-    while len(names) < count:
-        name = draw_name(rng, seen)
-        if name not in names:
-            names.append(name)
-    return tuple(names)

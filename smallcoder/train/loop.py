@@ -78,8 +78,6 @@ class Trainer:
         timed_tokens, timed_from = 0, 0.0
         with self._metrics_file() as metrics, Progress("train", steps, "steps") as progress:
             progress.advance(self.tally.step)
-            if self.tally.step == 0:
-                self._measure(metrics)
             while self.tally.step < steps:
                 before = self.tally.tokens
                 loss = self._step(metrics)

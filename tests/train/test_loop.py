@@ -74,9 +74,9 @@ def digest(out):
 
 def test_it_learns_and_says_so_in_exact_bits(folder, tmp_path):
     facts = train(folder, tmp_path / "out", steps=150, eval_rows=5, eval_every=50)
-    first, last = facts["heldout_curve"][0], facts["heldout_curve"][-1]
-    assert [first[0], last[0]] == [0, 150]
-    assert abs(first[1] - 6.0) < 0.3  # log2 of 64 tokens, one byte each
+    last = facts["heldout_curve"][-1]
+    assert [step for step, _ in facts["heldout_curve"]] == [50, 100, 150]
+    assert facts["loss_curve"][0] == [1, pytest.approx(np.log(64), abs=0.2)]  # 64 tokens, all alike before it learns
     assert last[1] < 1.0
     assert facts["train_loss"] < 1.0
     assert facts["skipped_steps"] == 0

@@ -23,6 +23,18 @@ FRAMES = (
     "Complete def {name}({arguments}) so that it will {do}.",
     "Please write `{name}` with {given}. It must {do}.",
     "Python function {name}, taking {given}: {do}.",
+    "Write {name}({arguments}) so that it can {do}.",
+    "The function {name} takes {given}. Make it {do}.",
+    "`{name}({arguments})` should {do}. Write it.",
+    "In Python, write {name} for {given}. It is there to {do}.",
+    "I want {name}({arguments}) to {do}.",
+    "Help me write {name}. For {given}, {do}.",
+    "Code `{name}({arguments})`: it must {do}.",
+    "For {given}: {do}. Put this into a function {name}.",
+    "Show me a function that will {do}. Its header is {name}({arguments}).",
+    "def {name}({arguments}): {do}",
+    "Finish `def {name}({arguments})`, which has to {do}.",
+    "A function `{name}` gets {given}. It should {do}. Write it.",
 )
 UNSEEN_FRAMES = (
     "Make a function called {name} that is given {given}; it needs to {do}.",

@@ -27,10 +27,14 @@ DEFAULT_RUNS = Path("runs")
 @app.command()
 def run(
     recipe: RecipePath,
+    *,
     overrides: Overrides = None,
     only: Annotated[str | None, typer.Option(metavar="STAGE", help="Make this stage alone.")] = None,
     rebuild: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="Make this stage and all that depends on it again.")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Spread the filters over a Ray cluster; 'local' starts one.")
     ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
@@ -40,6 +44,10 @@ def run(
     from smallcoder.stages import STAGES
 
     loaded = load_recipe(recipe, STAGES, overrides or ())
+    if ray:
+        from smallcoder.data.cluster import connect
+
+        connect(ray)
     folder = run_recipe(loaded, runs, only, rebuild or ())
     if only is None:
         _closing_words(folder, loaded.name)

@@ -12,6 +12,10 @@ class SmallcoderError(ValueError):
         self.message = message
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """So that it crosses from a worker process whole."""
+        return type(self), (self.message, self.remedy)
+
 
 class RecipeError(SmallcoderError):
     """The recipe does not say something that can be run."""

@@ -24,10 +24,14 @@ BATCH_ROWS = 1024
 
 
 class TableWriter:
-    """Writes record batches to `folder/part-00000.parquet`, ... An empty table still has one shard."""
+    """Writes record batches to `folder/part-00000.parquet`, ... An empty table still has one shard.
 
-    def __init__(self, folder: Path, schema: pa.Schema, shard_bytes: int = SHARD_BYTES) -> None:
+    Several writers may fill one folder under different names for `part`.
+    """
+
+    def __init__(self, folder: Path, schema: pa.Schema, shard_bytes: int = SHARD_BYTES, part: str = "part") -> None:
         self.folder = folder
+        self._part = part
         self.schema = schema
         self.rows = 0
         self.bytes = 0
@@ -38,7 +42,9 @@ class TableWriter:
         self._file = self._open()
 
     def _open(self) -> pq.ParquetWriter:
-        return pq.ParquetWriter(self.folder / f"part-{self._shard:05d}.parquet", self.schema, compression="zstd")
+        return pq.ParquetWriter(
+            self.folder / f"{self._part}-{self._shard:05d}.parquet", self.schema, compression="zstd"
+        )
 
     def write(self, data: pa.RecordBatch | pa.Table) -> None:
         """Append rows; columns are put in the schema's order, and a missing or odd one is a programming error."""
@@ -76,9 +82,11 @@ class Sieve:
     Every dropped row carries one reason word. Sizes are UTF-8 bytes of `measure`, the column that holds the text.
     """
 
-    def __init__(self, out: Path, schema: pa.Schema, kept: str = "documents", measure: str = "text") -> None:
-        self._kept = TableWriter(out / kept, schema)
-        self._dropped = TableWriter(out / "dropped", with_reason(schema))
+    def __init__(
+        self, out: Path, schema: pa.Schema, kept: str = "documents", measure: str = "text", part: str = "part"
+    ) -> None:
+        self._kept = TableWriter(out / kept, schema, part=part)
+        self._dropped = TableWriter(out / "dropped", with_reason(schema), part=part)
         self._measure = measure
         self._records: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
@@ -100,11 +108,7 @@ class Sieve:
         self._kept.close()
         self._dropped.close()
         facts = self.facts()
-        if not self._records["kept"]:
-            raise EmptyError(
-                f"nothing was kept of {facts['records_in']} records ({facts['dropped'] or 'the input is empty'})",
-                "check the paths of the reading stage and the thresholds of this one",
-            )
+        require_kept(facts)
         return facts
 
     def facts(self) -> dict[str, Any]:
@@ -126,6 +130,15 @@ class Sieve:
         self._dropped.close()
 
 
+def require_kept(facts: dict[str, Any]) -> None:
+    """Raises EmptyError where the retention facts of a `Sieve` say that nothing was kept."""
+    if not facts["records"]:
+        raise EmptyError(
+            f"nothing was kept of {facts['records_in']} records ({facts['dropped'] or 'the input is empty'})",
+            "check the paths of the reading stage and the thresholds of this one",
+        )
+
+
 def shards(folder: Path) -> list[Path]:
     """The parquet files of a table in order. Raises InputError where there is none."""
     found = sorted(folder.glob("*.parquet"))
@@ -141,17 +154,23 @@ def read_batches(
 ) -> Iterator[pa.RecordBatch]:
     """Stream a table in order. Raises InputError on a missing, truncated or foreign file."""
     for path in shards(folder):
-        try:
-            with pq.ParquetFile(path) as file:
-                missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
-                if missing:
-                    raise InputError(
-                        f"{path} has no column {missing[0]!r}", "name a table of the kind this stage reads"
-                    )
-                yield from file.iter_batches(batch_rows, columns=list(columns) if columns else None)
-        except (pa.ArrowException, OSError) as error:
-            detail = str(error).splitlines()[0][:120]
-            raise InputError(f"{path} is not a readable parquet file ({detail})", "copy or make it again") from error
+        yield from read_shard(path, columns, batch_rows)
+
+
+def read_shard(
+    path: Path, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Stream one shard, or some of its row groups, with the errors of `read_batches`."""
+    try:
+        with pq.ParquetFile(path) as file:
+            missing = sorted(set(columns or ()) - set(file.schema_arrow.names))
+            if missing:
+                raise InputError(f"{path} has no column {missing[0]!r}", "name a table of the kind this stage reads")
+            names = list(columns) if columns else None
+            yield from file.iter_batches(batch_rows, columns=names, row_groups=list(groups) if groups else None)
+    except (pa.ArrowException, OSError) as error:
+        detail = str(error).splitlines()[0][:120]
+        raise InputError(f"{path} is not a readable parquet file ({detail})", "copy or make it again") from error
 
 
 def read_table(folder: Path, columns: Sequence[str] | None = None) -> pa.Table:

@@ -2,8 +2,7 @@
 
 The only place where curation meets threads and processes. Threads suit kernels and file reads, which let go of the
 interpreter lock; processes suit pure Python. Results come back in the order of the items, at most `2 * workers` are in
-flight, and one worker means a plain `map`, so the output is the same whatever the number. It does not spread over
-machines and does not survive a worker that is killed.
+flight, and one worker means a plain `map`, so the output is the same whatever XX
 """
 
 import multiprocessing
@@ -20,6 +19,7 @@ import pyarrow as pa
 from smallcoder.core.progress import track
 from smallcoder.core.records import DOCUMENT
 from smallcoder.core.tables import Sieve, read_batches
+from smallcoder.data import cluster
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,6 +52,8 @@ def sift(
     `judge` must depend on nothing but the batch's rows, each row alone. With `processes` it must pickle: a module-level
     function or a `partial` of one. Raises EmptyError where nothing is kept.
     """
+    if cluster.connected():
+        return cluster.sift(judge, source, out, title)
     counts: Counter[str] = Counter()
     judged = parallel_map(judge, read_batches(source, batch_rows=BATCH), workers, processes)
     with Sieve(out, DOCUMENT) as sieve:

@@ -1,0 +1,76 @@
+"""Filters on a Ray cluster of two workers give the tables that one process gives."""
+
+import os
+from functools import partial
+
+import pytest
+
+from smallcoder.core.errors import EmptyError, InputError
+from smallcoder.core.records import DOCUMENT, record_id
+from smallcoder.core.tables import TableWriter, read_batches, read_table, table_digest
+from smallcoder.data import clean, cluster, engine, rules
+
+pytest.importorskip("daft")
+ray = pytest.importorskip("ray")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cluster") / "documents"
+    line = "def total_{0}(values):\r\n    return sum(values) + {0}\r\n"
+    with TableWriter(folder, DOCUMENT) as table:
+        for start in range(0, 600, 50):
+            numbers = range(start, start + 50)
+            texts = ["".join(line.format(n * 100 + k) for k in range(n % 9)) or "\x00\r\n" for n in numbers]
+            table.write_rows(
+                [{"id": record_id(str(n)), "text": t, "lang": "python"} for n, t in zip(numbers, texts, strict=True)]
+            )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two_workers():
+    """A cluster of two nodes with a core each; this process goes back to working alone afterwards."""
+    from ray.cluster_utils import Cluster
+
+    os.environ["RAY_AUTH_MODE"] = "disabled"
+    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    nodes.add_node(num_cpus=1)
+    cluster.connect(nodes.address)
+    yield
+    cluster._connected = False
+    ray.shutdown()
+    nodes.shutdown()
+
+
+def outcome(folder):
+    return {name: table_digest(read_batches(folder / name)) for name in ("documents", "dropped")}
+
+
+def test_a_cluster_and_one_process_make_equal_tables(source, two_workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(cluster, "TASK_BYTES", 4000)
+    assert len(cluster.tasks(source)) > 3
+    judges = {"clean": clean.judge, "rules": partial(rules.judge, rules.Config(min_lines=6, workers=2))}
+    for name, judge in judges.items():
+        spread = engine.sift(judge, source, tmp_path / name / "spread", name)
+        monkeypatch.setattr(cluster, "_connected", False)
+        alone = engine.sift(judge, source, tmp_path / name / "alone", name)
+        monkeypatch.setattr(cluster, "_connected", True)
+        assert spread == alone
+        assert spread[0]["dropped"]
+        assert outcome(tmp_path / name / "spread") == outcome(tmp_path / name / "alone")
+
+
+def test_errors_cross_the_cluster_as_they_are(source, two_workers, tmp_path):
+    def refuse(batch):
+        raise InputError("no such thing", "mend it")
+
+    with pytest.raises(InputError, match="no such thing"):
+        engine.sift(refuse, source, tmp_path / "refused", "refuse")
+
+    def drop(batch):
+        return engine.Judged(batch, ["unwanted"] * batch.num_rows)
+
+    with pytest.raises(EmptyError, match="600"):
+        engine.sift(drop, source, tmp_path / "dropped", "drop")
+    assert read_table(tmp_path / "dropped" / "dropped", ["reason"]).num_rows == 600

@@ -85,14 +85,19 @@ def plan(recipe: RecipePath, overrides: Overrides = None, runs: Runs = DEFAULT_R
 @app.command()
 def show(
     target: Annotated[str, typer.Argument(metavar="RUN[/STAGE]", help="A run, or one stage of it.")],
-    samples: Annotated[int, typer.Option(help="How many rows of each table to show.")] = 2,
+    *,
+    samples: Annotated[int, typer.Option(help="How many rows of each table, or of each reason, to show.")] = 2,
+    drops: Annotated[bool, typer.Option("--drops", help="Show only what the stage dropped.")] = False,
+    reason: Annotated[str | None, typer.Option(metavar="WORD", help="With --drops: for this reason alone.")] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
-    """Show the stages of a run, or one stage: its manifest, sample rows and drops."""
+    """Show a run (its stages, and what was kept), or one stage: its manifest, sample rows and drops."""
     from smallcoder import show as shower
 
     folder = run_folder(target, runs)
-    if (folder / "manifest.json").is_file():
+    if drops or reason:
+        shower.show_drops(folder, reason, samples)
+    elif (folder / "manifest.json").is_file():
         shower.show_stage(folder, samples)
     else:
         shower.show_run(folder)

@@ -10,6 +10,7 @@ from rich.table import Table
 from smallcoder.core.errors import InputError
 from smallcoder.core.manifest import Manifest, read_manifest
 from smallcoder.core.tables import count_rows, read_batches
+from smallcoder.report.facts import Retention, load_stages, retention
 from smallcoder.run import summary
 
 CELL = 300
@@ -25,17 +26,55 @@ def show_run(folder: Path) -> None:
     for manifest in sorted(found, key=lambda item: (folder / item.stage / "manifest.json").stat().st_mtime_ns):
         table.add_row(manifest.stage, manifest.use, ", ".join(manifest.inputs.values()), summary(manifest))
     console.print(table)
+    _show_retention(console, retention(load_stages(folder)))
     for path in sorted(folder.glob("*.partial")):
         console.print(f"in the making: {path.name}", highlight=False)
 
 
-def show_stage(folder: Path, samples: int) -> None:
-    """The manifest of a stage in readable form, then a few rows of each of its tables, then a few drops a reason."""
+def _show_retention(console: Console, rows: list[Retention]) -> None:
+    """Stage by stage and reason by reason: records, bytes and the share of the first stage's bytes that is left."""
+    if not rows:
+        return
+    table = Table("what was kept", "records", "MB", "of the first", box=None, pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    whole = max(1, rows[0].bytes_in)
+    for row in rows:
+        share = f"{100 * row.bytes / whole:.1f}%"
+        table.add_row(f"[bold]{escape(row.stage)}[/]", f"{row.records:,}", f"{row.bytes / 1e6:,.1f}", share)
+        for reason in row.reasons:
+            table.add_row(f"  - {escape(reason.name)}", f"{reason.records:,}", f"{reason.bytes / 1e6:,.1f}", "")
+    console.print()
+    console.print(table)
+
+
+def show_drops(folder: Path, reason: str | None, samples: int) -> None:
+    """Some of what a stage dropped, for one reason or for each. Raises InputError with the reasons that there are."""
+    _manifest(folder)
+    if not any((folder / "dropped").glob("*.parquet")):
+        raise InputError(f"{folder.name} drops nothing", "name a filter, such as a stage that uses rules or dedup")
+    kept = drops(folder / "dropped", samples)
+    reasons = sorted({row["reason"] for row in kept})
+    if reason is not None and reason not in reasons:
+        raise InputError(f"{folder.name} dropped nothing as {reason!r}", f"its reasons: {', '.join(reasons) or 'none'}")
+    console = Console()
+    for row in kept:
+        if reason in (None, row["reason"]):
+            _show_row(console, row)
+
+
+def _manifest(folder: Path) -> Manifest:
     manifest = read_manifest(folder) if folder.is_dir() else None
     if manifest is None:
         raise InputError(
             f"{folder} is no finished stage", f"see what there is with: smallcoder show {folder.parent.name}"
         )
+    return manifest
+
+
+def show_stage(folder: Path, samples: int) -> None:
+    """The manifest of a stage in readable form, then a few rows of each of its tables, then a few drops a reason."""
+    manifest = _manifest(folder)
     console = Console()
     _show_manifest(console, manifest)
     for path in sorted(folder.iterdir()):

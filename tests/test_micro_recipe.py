@@ -52,6 +52,19 @@ def test_random_bytes_named_py_are_a_counted_drop(finished):
     assert [row["reason"] for row in dropped if row["path"] == "noise.py"] == ["not_text"]
 
 
+def test_show_counts_what_was_kept_and_shows_the_drops_of_a_reason(finished):
+    def show(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "smallcoder", "show", *arguments, "--runs", str(finished.parent)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    facts = manifests(finished)["docs"].facts
+    table = show("micro").stdout.split("what was kept")[1]
+    for reason, counts in facts["dropped"].items():
+        assert [reason, str(counts["records"])] in [line.split()[1:3] for line in table.splitlines()]
+    assert "noise.py" in show("micro/docs", "--drops", "--reason", "not_text").stdout
+    assert "its reasons: " in show("micro/docs", "--drops", "--reason", "nope").stderr
+
+
 def test_no_repository_is_both_trained_on_and_held_out(finished):
     train, heldout = (
         set(read_table(finished / "split" / side, ["repo"])["repo"].to_pylist()) for side in ("train", "heldout")

@@ -16,7 +16,7 @@ from smallcoder.report.page import write_report
 from smallcoder.run import run_recipe
 from smallcoder.stages import STAGES
 
-DATA = ("docs", "clean", "rules", "unique", "drills", "decontaminated", "split", "docstrings", "packed", "packed-sft")
+DATA = ("docs", "licensed", "clean", "redacted", "rules", "signals", "unique", "drills", "decontaminated", "split")
 
 
 def manifests(folder: Path) -> dict[str, Manifest]:
@@ -80,7 +80,7 @@ def test_the_number_of_workers_changes_nothing(finished, micro_recipe, tmp_path)
     assert len(with_workers) >= 4
     for workers in (1, 2):
         recipe = load_recipe(micro_recipe, STAGES, [f"{name}.workers={workers}" for name in with_workers])
-        for name in DATA[:6]:
+        for name in DATA:
             run_recipe(recipe, tmp_path / str(workers), only=name)
         made = digests(tmp_path / str(workers) / "micro")
         assert made == {name: digests(finished)[name] for name in made}

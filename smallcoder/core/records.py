@@ -52,6 +52,15 @@ PREFERENCE = pa.schema(
     ]
 )
 
+SCORE = pa.schema(
+    [
+        ("id", pa.string()),  # of the document
+        ("name", pa.string()),  # of the score: "edu", "bits_per_byte", ...
+        ("value", pa.float64()),
+        ("label", pa.string()),
+    ]
+)
+
 PROBLEM = pa.schema(
     [
         ("id", pa.string()),

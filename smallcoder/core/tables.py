@@ -42,9 +42,10 @@ class TableWriter:
         self._file = self._open()
 
     def _open(self) -> pq.ParquetWriter:
-        return pq.ParquetWriter(
-            self.folder / f"{self._part}-{self._shard:05d}.parquet", self.schema, compression="zstd"
-        )
+        # Dictionaries and least and greatest values of whole texts cost time and help nobody.
+        small: Any = [field.name for field in self.schema if field.type != pa.large_string()]
+        path = self.folder / f"{self._part}-{self._shard:05d}.parquet"
+        return pq.ParquetWriter(path, self.schema, compression="zstd", use_dictionary=small, write_statistics=small)
 
     def write(self, data: pa.RecordBatch | pa.Table) -> None:
         """Append rows; columns are put in the schema's order, and a missing or odd one is a programming error."""

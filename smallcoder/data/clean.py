@@ -1,33 +1,41 @@
 """Stage `clean`: one form for every document, without the text that teaches nothing.
 
-In this order: line ends become line feeds; control, bidirectional and zero-width marks go; trailing blanks go; encoding
+In this order: line ends become line feeds; text once decoded with the wrong encoding is repaired (mojibake, by ftfy,
+line by line, only where its marks are); control, bidirectional and zero-width marks go; trailing blanks go; encoding
 declarations and comment blocks at the top that speak of licences or copyright go (the licence stays in its column,
 docstrings stay in the text, and so do lines that say a program wrote the file: `rules` looks for them); three and more
 blank lines become two; one line end closes the file.
 
 Cleaning twice changes nothing more. Documents keep their ids. About 60 MB a CPU-second with reading and writing, as
-nearly every step is guarded by a plain substring search. Only `#` comments are known as headers; no code is parsed or
-reformatted.
+nearly every step is guarded by a plain substring search. Headers are known in the comments of the language's row in
+`lexicon`; documentation comments (`///`, `//!`) are none. No code is parsed or reformatted; text that was damaged more
+than once, or cut inside a character, is left as it is.
 """
 
 import re
 from collections import Counter
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.data import lexicon as lx
 from smallcoder.data.engine import Judged, sift
 
 CONTROLS = bytes([code for code in range(32) if code not in b"\t\n"] + [127])
 # The same, C1 controls, zero-width marks, and the bidirectional controls of CVE-2021-42574.
 MARKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]+")
+# The first byte of a UTF-8 character read as Latin-1 or Windows-1252, and one of its next bytes read so.
+MOJIBAKE = re.compile(
+    "[\xc2-\xdf\xe0-\xef\xf0-\xf4][\x80-\xbf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
+)
 TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 BLANK_LINES = re.compile(r"\n{4,}")
 
-HEADER = re.compile(r"(?:(?:[ \t]*#.*)?\n)+")  # comments and blank lines before the first code
+FIRST = re.compile(r"(?:#!.*|<\?php[ \t]*|<\?xml[^\n]*\?>[ \t]*)\n")  # stays before the comments of a header
 CODING = re.compile(r"coding[:=][ \t]*[-\w.]+")  # PEP 263
 LEGAL = re.compile(r"copyright|\(c\)|licen[sc]e|spdx-|all rights reserved|warranty", re.IGNORECASE)
 # The marks of a generated file: those of StarCoder2 (arXiv 2402.19173), and two that name no generator.
@@ -47,17 +55,19 @@ class Config(StageConfig):
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents; what is empty once clean goes to out/dropped. `bytes_in` of the facts is before."""
     facts, counts = sift(judge, inputs["documents"], out, "clean", workers=config.workers, processes=True)
-    return {**facts, "bytes_in": counts["bytes_in"]}
+    return {**facts, "bytes_in": counts["bytes_in"], "repaired": counts["repaired"]}
 
 
 def judge(batch: pa.RecordBatch) -> Judged:
     """The batch with clean texts."""
     texts = batch.column("text")
     before = pc.call_function("sum", [pc.call_function("binary_length", [texts])]).as_py() or 0
-    cleaned = [clean(text) for text in texts.to_pylist()]
+    pairs = list(zip(texts.to_pylist(), batch.column("lang").to_pylist(), strict=True))
+    cleaned = [clean(text or "", lang) for text, lang in pairs]
+    repaired = sum(damaged(text or "") for text, _ in pairs)
     position = batch.schema.get_field_index("text")
     batch = batch.set_column(position, "text", pa.array(cleaned, pa.large_string()))
-    return Judged(batch, [None if text else "empty" for text in cleaned], Counter(bytes_in=before))
+    return Judged(batch, [None if text else "empty" for text in cleaned], Counter(bytes_in=before, repaired=repaired))
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
@@ -65,30 +75,90 @@ def expect(config: Config, inputs: dict[str, Size]) -> Size:
     return replace(inputs["documents"], note="at most")
 
 
-def clean(text: str) -> str:
-    """The clean form of a document, "" if nothing is left. clean(clean(text)) == clean(text)."""
+def clean(text: str, lang: str | None = None) -> str:
+    """The clean form of a document, "" if nothing is left. clean(clean(text, lang), lang) == clean(text, lang)."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     # bytes.translate is ten times as fast as the pattern, and most files are ASCII.
-    text = text.encode().translate(None, CONTROLS).decode() if text.isascii() else MARKS.sub("", text)
+    text = text.encode().translate(None, CONTROLS).decode() if text.isascii() else _readable(text)
     if " \n" in text or "\t\n" in text or text[-1:] in " \t":
         text = TRAILING.sub("", text)
-    text = without_legal_header(text.strip("\n") + "\n").strip("\n")
+    text = text.strip("\n") + "\n"
+    while (shorter := without_legal_header(text, lang).strip("\n") + "\n") != text:
+        text = shorter  # what stands first now may be followed by another header
+    text = text.strip("\n")
     if "\n\n\n\n" in text:
         text = BLANK_LINES.sub("\n\n\n", text)
     return text + "\n" if text else ""
 
 
-def without_legal_header(text: str) -> str:
-    """The text without the encoding lines and legal blocks among the comments at its top. It ends with a line feed."""
-    header = HEADER.match(text)
-    if not header or not (LEGAL.search(header[0]) or CODING.search(header[0])):
+def damaged(text: str) -> bool:
+    """Whether `repair` changes a text."""
+    return not text.isascii() and repair(text) != text
+
+
+def repair(text: str) -> str:
+    """The text with mojibake undone, line by line. A line without its marks is never touched."""
+    if not MOJIBAKE.search(text):
+        return text
+    from ftfy import fix_encoding
+
+    return "\n".join(fix_encoding(line) if MOJIBAKE.search(line) else line for line in text.split("\n"))
+
+
+def _readable(text: str) -> str:
+    """Repaired and without marks. Either may uncover more work for the other; both only shorten."""
+    while True:
+        found = MARKS.sub("", repair(text))
+        if found == text:
+            return text
+        text = found
+
+
+# Feature of a language, what its comment looks like with its line end, and how one line is written.
+LINES = (
+    (lx.HASH | lx.HASH_BLANK, r"[ \t]*#.*\n", "# {}"),
+    (lx.SLASHES, r"[ \t]*//(?![/!]).*\n", "// {}"),
+    (lx.DASHES, r"[ \t]*--.*\n", "-- {}"),
+    (lx.SEMICOLON, r"[ \t]*;.*\n", ";; {}"),
+    (lx.PERCENT, r"[ \t]*%.*\n", "% {}"),
+)
+BLOCKS = (
+    (lx.BLOCKS, r"[ \t]*/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/[ \t]*\n", "/* {} */"),
+    (lx.MARKUP, r"[ \t]*<!--[^-]*+(?:-(?!->)[^-]*+)*+-->[ \t]*\n", "<!-- {} -->"),
+)
+FENCES = " \t#/*-;%<!>"  # what comments are drawn with
+
+
+@cache
+def _comments(lang: str | None) -> tuple[re.Pattern[str], re.Pattern[str], str]:
+    """Of a language: the comments and blank lines at a text's top, one comment of these, and how a line is written.
+
+    A comment is a block comment, or line comments without a blank line between them.
+    """
+    known = lx.features(lang) or (lx.MARKUP if lang in lx.PROSE else lx.HASH)  # `#` is a title there
+    lines = [style for style in LINES if style[0] & known]
+    blocks = [style for style in BLOCKS if style[0] & known]
+    line, block = ("|".join(style[1] for style in styles) or "(?!)" for styles in (lines, blocks))
+    return re.compile(f"(?:{block}|{line}|\\n)+"), re.compile(f"{block}|(?:{line})+"), [*lines, *blocks, LINES[0]][0][2]
+
+
+def without_legal_header(text: str, lang: str | None = None) -> str:
+    """The text without the encoding lines and legal comments at its top. It ends with a line feed."""
+    header, comment, style = _comments(lang)
+    first = FIRST.match(text)
+    start = first.end() if first else 0
+    found = header.match(text, start)
+    if not found or not (LEGAL.search(found[0]) or CODING.search(found[0])):
         return text
     kept = []
-    for block in re.split(r"\n{2,}", header[0].strip("\n")):
-        legal = LEGAL.search(block)
-        lines = [line for line in block.split("\n") if not CODING.search(line)]
-        if legal:
-            lines = [line for line in lines if GENERATED.search(line) or (line[:2] == "#!" and text.startswith(line))]
+    for block in comment.findall(found[0]):
+        lines = block.rstrip("\n").split("\n")
+        if style[0] == "#":
+            lines = [line for line in lines if not CODING.search(line)]
+        if LEGAL.search(block):
+            lines = [style.format(line.strip(FENCES)) for line in lines if GENERATED.search(line)]
         if lines:
             kept.append("\n".join(lines))
-    return "\n\n".join(kept) + header[0][len(header[0].rstrip("\n")) :] + text[header.end() :]
+    between = found[0][len(found[0].rstrip("\n")) :]
+    between = between if kept or not first else between[1:]
+    return text[:start] + "\n\n".join(kept) + between + text[found.end() :]

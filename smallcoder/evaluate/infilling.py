@@ -73,7 +73,7 @@ def expect(config: Config, inputs: dict[str, Size]) -> Size:
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    from smallcoder.bench.passk import wilson
+    from smallcoder.core.intervals import wilson
     from smallcoder.generate.local import LocalGenerator
     from smallcoder.generate.protocol import Sampling
     from smallcoder.tokens.fim import load_fim

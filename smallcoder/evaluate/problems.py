@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pydantic import Field
 
 from smallcoder.bench.grade import Result, extract, inputs, judge
-from smallcoder.bench.passk import pass_at_k, wilson
+from smallcoder.bench.passk import pass_at_k
 from smallcoder.bench.problem import Problem, Verdict, read_problems
 from smallcoder.core.errors import EmptyError, InputError, SmallcoderError
+from smallcoder.core.intervals import wilson
 from smallcoder.core.manifest import STATE, write_json
 from smallcoder.core.progress import Progress
 from smallcoder.core.recipe import nearest

@@ -36,7 +36,7 @@ def two_workers():
     os.environ["RAY_AUTH_MODE"] = "disabled"
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     nodes.add_node(num_cpus=1)
-    cluster.connect(nodes.address)
+    cluster.connect(str(nodes.address))
     yield
     cluster._connected = False
     ray.shutdown()

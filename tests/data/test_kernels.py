@@ -1,7 +1,6 @@
 """The kernels against plain Python, exact Jaccard and datasketch."""
 
 import random
-import re
 
 import numpy as np
 import pyarrow as pa
@@ -10,9 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallcoder.data.dedup import permutations
-from smallcoder.data.kernels import buffers, first_match, grams, jaccard, shingle_sets, signatures
-from smallcoder.data.signals import SIGNALS, signals
-from tests.data.texts import WORDS, edited, exact, shingles_of
+from smallcoder.data.kernels import LARGEST, buffers, first_match, grams, jaccard, shingle_sets, signatures, text_keys
+from tests.data.texts import edited, exact, shingles_of
 
 
 def pairs(count: int, words: int, seed: int = 0) -> list[tuple[str, str]]:
@@ -31,7 +29,6 @@ def test_buffers_read_slices_nulls_and_empty_columns() -> None:
         offsets, data = buffers(column)
         assert len(offsets) == len(column) + 1
         assert shingle_sets(offsets, data, 5)[0].size == 0
-        assert (signals(offsets, data) == 0).all()
 
 
 def test_exact_jaccard_equals_python_sets() -> None:
@@ -74,6 +71,42 @@ def test_signatures_depend_on_the_set_alone() -> None:
     assert (found[2:] == 0xFFFFFFFF).all()
 
 
+def test_signatures_are_the_minima_of_the_family() -> None:
+    """Across the blocks of a long text, at every length of the last one."""
+    a, b = permutations(7, 1)
+    texts = [" ".join(f"w{at % 5000}" for at in range(count)) for count in (5, 6, 36, 37, 2052, 2053, 5000)]
+    found, counts = signatures(*buffers(pa.array(texts)), a, b, 5)
+    values, bounds = shingle_sets(*buffers(pa.array(texts)), 5)
+    for row, text in enumerate(texts):
+        hashes = (values[bounds[row] : bounds[row + 1]] >> np.uint64(32)).astype(np.uint32)
+        assert counts[row] == len(text.split()) - 4
+        assert (found[row] == (a * hashes[:, None] + b).min(axis=0)).all()
+
+
+def test_a_huge_text_has_no_shingles_and_costs_no_memory_for_them() -> None:
+    texts = pa.array(["a b c d e f " * (LARGEST // 12 + 1), "a b c d e f"], pa.large_string())
+    _, counts = signatures(*buffers(texts), *permutations(4, 0), 5)
+    assert counts.tolist() == [0, 2]
+    assert shingle_sets(*buffers(texts), 5)[1].tolist() == [0, 0, 2]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(st.sampled_from("ab \n\t\r\x0b\x0c\x1f\x00é"), max_size=40), min_size=1, max_size=12))
+def test_texts_have_one_key_if_they_differ_in_white_space_alone(texts: list[str]) -> None:
+    keys = text_keys(*buffers(pa.array(texts, pa.large_string())))
+    assert len({tuple(key) for key in keys.tolist()}) == len({tuple(text.split()) for text in texts})
+    apart = text_keys(*buffers(pa.array([f" \n{text.replace(' ', '  ')}\t" for text in texts], pa.large_string())))
+    assert (apart == keys).all()
+
+
+def test_keys_tell_texts_that_differ_in_a_byte() -> None:
+    base = "x = some_function(first, second)\n"
+    texts = [base[:at] + byte + base[at + 1 :] for at in range(len(base)) if base[at] not in " \n" for byte in "#$%&"]
+    texts += [base + "a" * count for count in range(64)] + ["\0" * count for count in range(64)]
+    keys = text_keys(*buffers(pa.array(texts, pa.large_string())))
+    assert len(np.unique(keys[:, 0])) == len(np.unique(keys[:, 1])) == len(set(texts))
+
+
 def test_grams_are_found_whatever_the_case_and_punctuation() -> None:
     wanted, _ = grams(*buffers(pa.array(["def add(first, second): return first + second"])), 7)
     ordered = np.sort(wanted)
@@ -81,64 +114,3 @@ def test_grams_are_found_whatever_the_case_and_punctuation() -> None:
     bits[(ordered & np.uint64(1023)).astype(int)] = True
     texts = pa.array(["x = 1\n# DEF add FIRST second return\nfirst second", "def add(first, second): return", ""])
     assert (first_match(*grams(*buffers(texts), 7), ordered, bits) >= 0).tolist() == [True, False, False]
-
-
-def reference_signals(text: str) -> dict[str, int]:
-    def runs(pattern: str) -> tuple[int, int]:
-        lengths = [len(match[0]) for match in re.finditer(pattern, text)]
-        return sum(lengths), max(lengths, default=0)
-
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    worded = [line.lstrip(" \t") for line in lines if WORDS.search(line.encode())]
-    encoded, hexlike = runs(r"[a-zA-Z0-9+/=\n]{64,}"), runs(r"[0-9a-fA-Fxu\\, \t\n]{16,}")
-    garbled = sum(char == "\ufffd" or "\x80" <= char <= "\x9f" or "\ue000" <= char <= "\uf8ff" for char in text)
-    values = (
-        len(text.encode()),
-        len(text),
-        sum(char > "\x7f" or char.isalpha() for char in text),
-        sum("0" <= char <= "9" for char in text),
-        garbled,
-        *encoded,
-        *hexlike,
-        len(lines),
-        max(map(len, lines), default=0),
-        len(worded),
-        len(set(worded)),
-    )
-    return dict(zip(SIGNALS, values, strict=True))
-
-
-PIECES = st.sampled_from(
-    [
-        "x = 1\n",
-        "  x = 1\n",
-        "\tif ",
-        "é",
-        "漢",
-        "\ue001",
-        "\uf8ff",
-        "\uf900",
-        "\ufffd",
-        "\x85",
-        "\xa0",
-        "\n",
-        " ",
-        "😀",
-        "0x1f, " * 20,
-        "QUJD" * 17,
-        "ab\ncd\n" * 12,
-        "\\u00e9" * 8,
-        "}\n",
-        "-",
-    ]
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(st.lists(PIECES, max_size=12).map("".join), max_size=4))
-def test_signals_equal_a_plain_count(texts: list[str]) -> None:
-    found = signals(*buffers(pa.array(texts, pa.large_string())))
-    for row, text in zip(found.tolist(), texts, strict=True):
-        assert dict(zip(SIGNALS, row, strict=True)) == reference_signals(text)

@@ -95,6 +95,12 @@ def test_one_repository_and_workers(repositories: Path, run) -> None:
     assert len(digests) == 1
 
 
+def test_a_repository_with_a_table_in_it_is_no_table(repositories: Path, run) -> None:
+    (repositories / "one" / "data.csv").write_text("text\na\n")
+    kept, _, _ = run(read, {"paths": [str(repositories / "one")]})
+    assert {"a.py", "large.py"} <= {row["path"] for row in kept}
+
+
 def test_outside_notices_a_change(repositories: Path) -> None:
     config = read.Config(paths=[str(repositories)])
     before = read.outside(config)

@@ -5,14 +5,32 @@ left out: it holds the reference solutions of its drills, and a model of it woul
 Distributions without a file list (some of an operating system's own) cannot be attributed and are left out.
 """
 
-from collections.abc import Iterator
-from importlib.metadata import Distribution, distributions
+from collections.abc import Callable, Iterable, Iterator
+from email.message import Message
+from importlib.metadata import Distribution, PackageMetadata, distributions
 from pathlib import Path
 
+from smallcoder.core.stage import Size
 from smallcoder.data.licenses import package_license
-from smallcoder.data.read.files import SourceFile, unwanted
+from smallcoder.data.read.config import Config, Row
+from smallcoder.data.read.files import SourceFile, loaded, measured, unwanted
 
 NAME = "python:site-packages"
+
+
+def batches(source: str, config: Config) -> Iterator[list[Row]]:
+    """Rows of their source files, distribution by distribution, in the order of their paths."""
+    return loaded(_files(config, license_of), config)
+
+
+def expect(source: str, config: Config) -> Size:
+    """Number and bytes of the files to be opened."""
+    return measured(_files(config, lambda _: None))
+
+
+def outside(source: str) -> dict[str, str]:
+    """Name -> version of every distribution that is read."""
+    return {distribution.metadata["Name"]: distribution.version for distribution in installed()}
 
 
 def installed() -> list[Distribution]:
@@ -25,10 +43,10 @@ def installed() -> list[Distribution]:
     return [found[name] for name in sorted(found)]
 
 
-def files(extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceFile]:
-    """Their source files, distribution by distribution, in the order of their paths."""
+def _files(config: Config, license_of: Callable[[Distribution], str | None]) -> Iterator[SourceFile]:
+    skip = frozenset(config.skip)
     for distribution in installed():
-        listed = [file.as_posix() for file in distribution.files or () if file.name.endswith(extensions)]
+        listed = [file.as_posix() for file in distribution.files or () if file.name.endswith(config.extensions)]
         if not listed:
             continue
         name, version, license = distribution.metadata["Name"], distribution.version, license_of(distribution)
@@ -40,15 +58,16 @@ def files(extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceF
 
 def license_of(distribution: Distribution) -> str | None:
     """Its SPDX expression, None where the metadata does not settle it."""
-    metadata = distribution.metadata
-    words = [value.rpartition(" :: ")[2] for value in metadata.get_all("Classifier") or () if value[:7] == "License"]
-    names = metadata.get_all("License-File") or ()
+    names = distribution.metadata.get_all("License-File") or ()
     # Their place inside the metadata folder depends on the version of the metadata.
     texts = (distribution.read_text(f"licenses/{name}") or distribution.read_text(name) or "" for name in names)
+    return license_of_metadata(distribution.metadata, texts)
+
+
+def license_of_metadata(metadata: Message | PackageMetadata, texts: Iterable[str]) -> str | None:
+    """The SPDX expression that core metadata (METADATA, PKG-INFO) and the texts of its licence files give."""
+    words = [
+        str(value).rpartition(" :: ")[2] for value in metadata.get_all("Classifier") or () if value[:7] == "License"
+    ]
     expression, name = (next(iter(metadata.get_all(field) or ()), None) for field in ("License-Expression", "License"))
     return package_license(expression, name, words, texts)
-
-
-def versions() -> dict[str, str]:
-    """Name -> version of every distribution that is read."""
-    return {distribution.metadata["Name"]: distribution.version for distribution in installed()}

@@ -7,24 +7,40 @@ and virtual environments are passed over, and links are not followed.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from smallcoder.data.licenses import all_of, license_of_text
-from smallcoder.data.read.files import SourceFile, unwanted
+from smallcoder.core.stage import Size
+from smallcoder.data.licenses import license_of_files
+from smallcoder.data.read.config import Config, Row
+from smallcoder.data.read.files import SourceFile, is_license, loaded, measured, unwanted, visible
 
 ROOT_MARKS = (".git", "pyproject.toml", "setup.py")
-PASSED = {"__pycache__", "site-packages", "dist-packages", "node_modules"}
 
 
-def files(folder: Path, source: str, extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceFile]:
-    """The source files of every repository in the order of their paths."""
+def batches(source: str, config: Config) -> Iterator[list[Row]]:
+    """Rows of the source files of every repository in the order of their paths."""
+    return loaded(_files(source, config, license_of), config)
+
+
+def expect(source: str, config: Config) -> Size:
+    """Number and bytes of the files to be opened."""
+    return measured(_files(source, config, lambda _: None))
+
+
+def outside(source: str) -> dict[str, str]:
+    """A fingerprint of the folder."""
+    return {source: fingerprint(Path(source).expanduser())}
+
+
+def _files(source: str, config: Config, license_of: Callable[[Path], str | None]) -> Iterator[SourceFile]:
+    folder, skip = Path(source).expanduser(), frozenset(config.skip)
     for repository, deep in repositories(folder):
         license, revision = license_of(repository), commit_of(repository)
         name = repository.resolve().name
         for location in walk(repository, deep):
-            if location.name.endswith(extensions):
+            if location.name.endswith(config.extensions):
                 path = location.relative_to(repository).as_posix()
                 yield SourceFile(location, name, revision, path, license, source, unwanted(path, skip))
 
@@ -34,7 +50,7 @@ def repositories(folder: Path) -> list[tuple[Path, bool]]:
     if any((folder / mark).exists() for mark in ROOT_MARKS):
         return [(folder, True)]
     inner = [
-        path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink() and _wanted(path.name)
+        path for path in sorted(folder.iterdir()) if path.is_dir() and not path.is_symlink() and visible(path.name)
     ]
     return [(folder, False), *((path, True) for path in inner)]
 
@@ -42,22 +58,17 @@ def repositories(folder: Path) -> list[tuple[Path, bool]]:
 def walk(folder: Path, deep: bool = True) -> Iterator[Path]:
     """The files of a repository in the order of their paths."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if deep and _wanted(name))
+        folders[:] = sorted(name for name in folders if deep and visible(name))
         for name in sorted(names):
             path = Path(parent, name)
             if not path.is_symlink():
                 yield path
 
 
-def _wanted(name: str) -> bool:
-    return not name.startswith(".") and name not in PASSED
-
-
 def license_of(repository: Path) -> str | None:
     """What the licence files at the top say, None if they are none of the usual ones."""
-    starts = ("license", "licence", "copying")
-    found = [path for path in sorted(repository.iterdir()) if path.name.lower().startswith(starts) and path.is_file()]
-    return all_of(license_of_text(path.read_text(encoding="utf-8", errors="replace")) for path in found)
+    found = [path for path in sorted(repository.iterdir()) if is_license(path.name) and path.is_file()]
+    return license_of_files(found)
 
 
 def commit_of(repository: Path) -> str | None:
@@ -83,5 +94,7 @@ def fingerprint(path: Path) -> str:
     digest = blake2b(digest_size=8)
     for file in walk(path) if path.is_dir() else [path]:
         status = file.stat()
-        digest.update(f"{file.relative_to(path).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(
+            f"{file.relative_to(path).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "replace")
+        )
     return digest.hexdigest()

@@ -1,59 +1,49 @@
-"""Stage `read`: documents from installed Python, folders of repositories and tables.
+"""Stage `read`: documents from installed Python, folders, git repositories, archives, tables and data sets.
 
 `paths` lists sources, read in that order:
-    "python:stdlib", "python:site-packages"    the running interpreter's own code
-    "FILE.parquet", "FILE.jsonl", "FILE.jsonl.gz" or a folder that holds such files
-    any other folder                           repositories
+    "python:stdlib", "python:site-packages"     the running interpreter's own code
+    "FOLDER"                                    a repository, or repositories, or the tables directly in it
+    "git:FOLDER@REVISION"                       a git repository at a revision, bare or not
+    "FILE.parquet", ".jsonl", ".csv"            tables, the last two also with .gz or .zst
+    "FILE.zip", ".whl", ".tar", ".tar.gz", ...  archives, wheels and sdists
+    "hf-dataset:NAME#CONFIG@SPLIT"              a data set of a Hugging Face hub
+Tables and archives may be patterns (`data/*.parquet`) and URLs (`s3://`, `hf://`, `https://`; a folder's URL means the
+tables in it). Each kind has its module with `batches`, `expect` and `outside`; `kind` is the table of them.
+
 Costs a pass over the files; bounded memory. It decides nothing about quality: it drops only what is no text, empty,
-too large, vendored (another's code, whose licence the repository does not state) or in a folder named in `skip`.
+too large, missing or damaged, vendored (another's code, whose licence the repository does not state) or in a folder
+named in `skip`.
 """
 
-from collections.abc import Iterable, Iterator
-from functools import partial
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from types import ModuleType
 
 import pyarrow as pa
-from pydantic import Field
 
 from smallcoder.core.errors import InputError
 from smallcoder.core.progress import Progress
 from smallcoder.core.recipe import nearest
 from smallcoder.core.records import DOCUMENT
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, Size
 from smallcoder.core.tables import Sieve
-from smallcoder.data.engine import parallel_map
-from smallcoder.data.read import distributions, folder, stdlib
-from smallcoder.data.read.files import SourceFile, load
-from smallcoder.data.read.tables import rows, tables
+from smallcoder.data.licenses.scan import scanner
+from smallcoder.data.read import archives, distributions, folder, git, hub, stdlib, tables
+from smallcoder.data.read.config import Config
 from smallcoder.data.tally import Tally
 
-T = TypeVar("T")
-BATCH = 128
 INSTALLED = {stdlib.NAME: stdlib, distributions.NAME: distributions}
-Row = tuple[dict[str, Any], str | None]  # a DOCUMENT row and the reason to drop it
 
-
-class Config(StageConfig):
-    """What to read. Sizes are in bytes."""
-
-    paths: list[str] = Field(min_length=1)
-    extensions: tuple[str, ...] = (".py",)
-    skip: tuple[str, ...] = ()  # names of folders to leave out, such as "tests"
-    max_bytes: int = Field(
-        default=1 << 20, gt=0
-    )  # larger sources are data or generated: none of the standard library is
-    workers: int = run_only(1, ge=1)
+__all__ = ["Config", "expect", "outside", "run"]
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. Raises InputError for a source that is missing or damaged."""
     tally = Tally()
-    sources = [(source, _locate(source)) for source in dict.fromkeys(config.paths)]
+    sources = list(_sources(config))  # a misspelt one is known before the first is read
     with Sieve(out, DOCUMENT) as sieve, Progress("read", unit="files") as progress:
-        for source, path in sources:
-            for batch in _batches(source, path, config):
+        for source, module in sources:
+            for batch in module.batches(source, config):
                 documents = pa.RecordBatch.from_pylist([row for row, _ in batch], schema=DOCUMENT)
                 reasons = [reason for _, reason in batch]
                 sieve.put(documents, reasons)
@@ -62,66 +52,55 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         return {**sieve.close(), "contents": tally.facts()}
 
 
-def _locate(source: str) -> Path | None:
-    """The path of a source on disk, None for what is installed. Raises InputError where there is nothing to read."""
-    if source in INSTALLED:
-        return None
-    if source.startswith("python:"):
-        raise InputError(f"there is no source {source!r}", nearest(source, INSTALLED))
-    path = Path(source).expanduser()
-    if not path.exists():
-        raise InputError(f"there is no {source} to read", "mend `paths`; relative ones start where you are")
-    if not path.is_dir() and not tables(path):
-        raise InputError(f"{source} is no folder and no table", "name a folder, a .parquet, a .jsonl or a .jsonl.gz")
-    return path
-
-
-def _files(source: str, path: Path | None, config: Config) -> Iterator[SourceFile]:
-    skip = frozenset(config.skip)
-    if path is None:
-        return INSTALLED[source].files(config.extensions, skip)
-    return folder.files(path, source, config.extensions, skip)
-
-
-def _batches(source: str, path: Path | None, config: Config) -> Iterator[list[Row]]:
-    if path and (found := tables(path)):
-        for table in found:
-            yield from _chunks(rows(table, source, config.max_bytes))
-        return
-    loaded = parallel_map(partial(_load, config.max_bytes), _chunks(_files(source, path, config)), config.workers)
-    yield from (batch for _, batch in loaded)
-
-
-def _load(max_bytes: int, files: list[SourceFile]) -> list[Row]:
-    return [load(file, max_bytes) for file in files]
-
-
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    source = iter(items)
-    while chunk := list(islice(source, BATCH)):
-        yield chunk
-
-
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """Number and bytes of the files to be opened, from their sizes on disk; rows of jsonl files are not counted."""
-    records, size, exact = 0, 0, True
-    for source in dict.fromkeys(config.paths):
-        path = _locate(source)
-        found = tables(path) if path else []
-        exact = exact and not found
-        size += sum(table.stat().st_size for table in found)
-        if not found:
-            for file in _files(source, path, config):
-                if file.reason is None and file.location.is_file():
-                    records += 1
-                    size += file.location.stat().st_size
-    return Size(records if exact else None, size, "" if exact else "compressed size of the tables")
+    """What the sources say of their sizes without being opened; records are None where one of them does not know."""
+    sizes = [module.expect(source, config) for source, module in _sources(config)]
+    counts = [size.records for size in sizes if size.records is not None]
+    notes = dict.fromkeys(size.note for size in sizes if size.note)
+    return Size(
+        sum(counts) if len(counts) == len(sizes) else None,
+        sum(size.bytes or 0 for size in sizes),
+        ", ".join(notes),
+    )
 
 
 def outside(config: Config) -> dict[str, str]:
-    """Versions of the interpreter and the distributions that are read, fingerprints of folders and files."""
+    """Versions of the interpreter and the distributions that are read, commits, fingerprints of folders and files."""
     found: dict[str, str] = {}
-    for source in dict.fromkeys(config.paths):
-        path = _locate(source)
-        found |= INSTALLED[source].versions() if path is None else {source: folder.fingerprint(path)}
-    return found
+    for source, module in _sources(config):
+        found |= module.outside(source)
+    # It is asked for licence texts that no phrase settles, so its version is part of the answer.
+    return found | ({"scancode": version} if (version := scanner()) else {})
+
+
+def _sources(config: Config) -> Iterator[tuple[str, ModuleType]]:
+    return ((source, kind(source)) for source in dict.fromkeys(config.paths))
+
+
+def kind(source: str) -> ModuleType:
+    """The module that reads a source, told by its name alone but for folders. Raises InputError for none."""
+    if source.startswith("python:"):
+        if source not in INSTALLED:
+            raise InputError(f"there is no source {source!r}", nearest(source, INSTALLED))
+        return INSTALLED[source]
+    for module in (git, hub):
+        if source.startswith(module.PREFIX):
+            return module
+    for module in (tables, archives):
+        if source.endswith(module.ENDINGS):
+            return module
+    if "://" in source:
+        return tables
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return tables if _holds_tables(path) else folder
+    what = "is no folder, no table and no archive" if path.exists() else "is not there to read"
+    endings = ", ".join((*tables.ENDINGS, *archives.ENDINGS))
+    raise InputError(f"{source} {what}", f"name a folder, or a file or pattern that ends in one of {endings}")
+
+
+def _holds_tables(path: Path) -> bool:
+    """Whether a folder is one of tables: a repository stays one, whatever data lies in it."""
+    if any((path / mark).exists() for mark in folder.ROOT_MARKS):
+        return False
+    return any(file.name.endswith(tables.ENDINGS) and file.is_file() for file in path.iterdir())

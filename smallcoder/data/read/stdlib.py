@@ -10,11 +10,28 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from smallcoder.data.read.files import SourceFile, unwanted
+from smallcoder.core.stage import Size
+from smallcoder.data.read.config import Config, Row
+from smallcoder.data.read.files import SourceFile, loaded, measured, unwanted
 
 NAME = "python:stdlib"
 TESTS = frozenset({"test", "tests", "idle_test"})
 FOREIGN = {"site-packages", "dist-packages", "__pycache__"}
+
+
+def batches(source: str, config: Config) -> Iterator[list[Row]]:
+    """Rows of its source files in the order of their paths."""
+    return loaded(files(config.extensions, frozenset(config.skip)), config)
+
+
+def expect(source: str, config: Config) -> Size:
+    """Number and bytes of the files to be opened."""
+    return measured(files(config.extensions, frozenset(config.skip)))
+
+
+def outside(source: str) -> dict[str, str]:
+    """What decides the contents: the version of the interpreter."""
+    return {"python": platform.python_version()}
 
 
 def files(extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceFile]:
@@ -28,8 +45,3 @@ def files(extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceF
                 path = location.relative_to(root).as_posix()
                 reason = unwanted(path, skip | TESTS)
                 yield SourceFile(location, "python", platform.python_version(), path, "PSF-2.0", NAME, reason)
-
-
-def versions() -> dict[str, str]:
-    """What decides the contents: the version of the interpreter."""
-    return {"python": platform.python_version()}

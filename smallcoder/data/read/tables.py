@@ -1,106 +1,161 @@
-"""Tables of documents: parquet and jsonl files (gzip allowed) whose columns are named as in DOCUMENT.
+"""Tables of documents: parquet, jsonl and csv files, the latter two plain, gzipped or in zstd, wherever they lie.
 
-The text is `text` or `content`; every other field may be missing. The file's own words are taken as they are: a list
-of licences asks for all of them. Rows that hold no usable text are drops; a file that cannot be parsed is an error.
+What the columns mean is in `columns.py`. A line of jsonl or a record of csv that is too long to hold a document is
+passed over in pieces and dropped as `too_large`; a file that cannot be parsed is an error. csv is RFC 4180: the first
+record names the columns, and a field that holds a quotation mark, a comma or a line break is quoted.
+
+Bounded memory: one line, or a batch of parquet rows of about BATCH_BYTES. A row of parquet is read whole, whatever its
+size.
 """
 
-import gzip
+import csv
 import json
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smallcoder.core.errors import InputError
-from smallcoder.core.records import record_id
-from smallcoder.data.read.files import PREVIEW, decode, language
+from smallcoder.core.stage import Size
+from smallcoder.data.read import columns
+from smallcoder.data.read.columns import Record
+from smallcoder.data.read.config import Config, Row
+from smallcoder.data.read.places import Place, brief, decompressed, fingerprint, places, stored
 
-ENDINGS = (".parquet", ".jsonl", ".jsonl.gz")
-TEXT_FIELDS = ("text", "content")
-FIELDS = ("lang", "repo", "revision", "path", "license")
-
-
-def tables(path: Path) -> list[Path]:
-    """The table files that a path names: itself, or those directly in it. Empty where it is a folder of code."""
-    if path.is_dir():
-        return sorted(file for file in path.iterdir() if file.name.endswith(ENDINGS) and file.is_file())
-    return [path] if path.name.endswith(ENDINGS) else []
+ENDINGS = (".parquet", *(kind + packed for kind in (".jsonl", ".csv") for packed in ("", ".gz", ".zst")))
+PIECE = 1 << 16
+BATCH_ROWS, BATCH_BYTES = 256, 32 << 20
+BUFFER = 4 << 20  # of a column chunk, which else is read whole
+CUT_SHORT = (OSError, EOFError, zlib.error, pa.ArrowException)
 
 
-def rows(path: Path, source: str, max_bytes: int) -> Iterator[tuple[dict[str, Any], str | None]]:
-    """DOCUMENT rows of one file with the reason to drop each, None to keep. Raises InputError where it is damaged."""
-    records = _parquet(path) if path.name.endswith(".parquet") else _jsonl(path)
-    for place, record in records:
-        yield _document(record, place, source, max_bytes)
+def batches(source: str, config: Config) -> Iterator[list[Row]]:
+    """Rows of all files of a source. Raises InputError where one is missing or damaged."""
+    # JSON spells a character in up to six bytes for one, and a row has more columns than the text.
+    limit = 6 * config.max_bytes + (1 << 20)
+    yield from columns.batches(
+        (record for place in places(source, ENDINGS) for record in records(place, limit)), source, config
+    )
 
 
-def _document(record: dict[str, Any], place: str, source: str, max_bytes: int) -> tuple[dict[str, Any], str | None]:
-    field = next((name for name in TEXT_FIELDS if name in record), None)
-    if field is None:
-        raise InputError(
-            f"{place} has no text (its fields are {', '.join(record) or 'none'})", "name the field `text` or `content`"
-        )
-    text, reason = _text(record[field], max_bytes)
-    row = {name: _word(record.get(name), name, place) for name in FIELDS}
-    row["lang"] = row["lang"].lower() if row["lang"] else language(row["path"] or "")
-    raw = text.encode() if text is not None else None
-    identity = record_id(source, row["repo"], row["revision"], row["path"], raw)
-    return {"id": identity, "text": text, **row, "source": source, "lineage": []}, reason
+def expect(source: str, config: Config) -> Size:
+    """The size of the files as they are stored; their rows are not counted."""
+    return stored(source, ENDINGS)
 
 
-def _text(value: Any, max_bytes: int) -> tuple[str | None, str | None]:
-    if value is None or value in ("", b""):
-        return None, "empty"
+def outside(source: str) -> dict[str, str]:
+    """A fingerprint of the files."""
+    return {source: fingerprint(source, ENDINGS)}
+
+
+def records(place: Place, limit: int) -> Iterator[tuple[str, Record]]:
+    """Where each record stands and its fields; None for a line of more than `limit` bytes."""
+    kind = place.name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
+    with place.open() as file:
+        if kind == "parquet":
+            yield from _parquet(file, place.name)
+        elif kind == "jsonl":
+            yield from _jsonl(decompressed(file, place.name), place.name, limit)
+        else:
+            yield from _csv(decompressed(file, place.name), place.name, limit)
+
+
+def lines(file: IO[bytes], name: str, limit: int, quoted: bool = False) -> Iterator[tuple[str, bytes | None]]:
+    """The lines of a stream and where they stand, None for one longer than `limit`, of which no more is ever held.
+
+    With `quoted` a line goes on while a quotation mark is open.
+    """
+    parts: list[bytes] = []
+    number, size, marks = 1, 0, 0
+    while piece := _piece(file, name, number):
+        size += len(piece)
+        if size <= limit:
+            parts.append(piece)
+        else:
+            parts.clear()
+        marks += piece.count(b'"') if quoted else 0
+        if piece.endswith(b"\n") and marks % 2 == 0:
+            yield f"{name} line {number}", b"".join(parts) if size <= limit else None
+            parts.clear()
+            number, size, marks = number + 1, 0, 0
+    if marks % 2:
+        raise InputError(f"{name} breaks off in quotes that open in line {number}", "quote it as RFC 4180 says")
+    if size:
+        yield f"{name} line {number}", b"".join(parts) if size <= limit else None
+
+
+def _piece(file: IO[bytes], name: str, number: int) -> bytes:
     try:
-        data = value.encode() if isinstance(value, str) else value
-    except UnicodeEncodeError:  # half a surrogate pair, which JSON can spell and UTF-8 cannot
-        return value[:PREVIEW].encode("utf-8", "replace").decode(), "not_text"
-    if not isinstance(data, bytes):
-        return None, "not_text"
-    if len(data) > max_bytes:
-        return None, "too_large"
-    text = decode(data)
-    if text is None:
-        return data[:PREVIEW].decode("utf-8", "replace").replace("\0", "\ufffd"), "not_text"
-    return text, None if text.strip() else "empty"
+        return file.readline(PIECE)
+    except CUT_SHORT as error:
+        raise InputError(f"{name} breaks off after line {number - 1} ({brief(error)})", "copy the file again") from None
 
 
-def _word(value: Any, name: str, place: str) -> str | None:
-    if isinstance(value, list) and all(isinstance(part, str) for part in value):
-        return " AND ".join(value) or None
-    if value is None or isinstance(value, str):
-        return value or None
-    raise InputError(f"{place}: {name} is {type(value).__name__}", "make it a string")
+def _jsonl(file: IO[bytes], name: str, limit: int) -> Iterator[tuple[str, Record]]:
+    for place, line in lines(file, name, limit):
+        if line is None:
+            yield place, None
+        elif line.strip():
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:  # ValueError: also a number of too many digits
+                raise InputError(f"{place} is not JSON ({brief(error)})", "mend it or copy the file again") from None
+            if not isinstance(record, dict):
+                raise InputError(f"{place} is no JSON object", "write one object a line")
+            yield place, record
 
 
-def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    number = 0
+def _csv(file: IO[bytes], name: str, limit: int) -> Iterator[tuple[str, Record]]:
+    csv.field_size_limit(max(csv.field_size_limit(), limit))
+    header: list[str] | None = None
+    for place, line in lines(file, name, limit, quoted=True):
+        fields = _fields(line, place) if line is not None else None
+        if header is None:
+            header = [field.removeprefix("\ufeff") for field in fields or ()]
+        elif fields is None:
+            yield place, None
+        elif fields and len(fields) != len(header):
+            raise InputError(
+                f"{place} has {len(fields)} fields and the first line {len(header)}", "quote it as RFC 4180 says"
+            )
+        elif fields:
+            # A field that is no UTF-8 goes on as bytes, for the text's own judgement.
+            yield place, {key: _utf8_or_bytes(field) for key, field in zip(header, fields, strict=True)}
+
+
+def _fields(line: bytes, place: str) -> list[str]:
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if line.strip():
-                    record = json.loads(line)
-                    if not isinstance(record, dict):
-                        raise InputError(f"{path} line {number} is no JSON object", "write one object a line")
-                    yield f"{path} line {number}", record
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        detail = str(error).splitlines()[0][:100]
-        raise InputError(f"{path} line {number} is not JSON ({detail})", "mend it or copy the file again") from None
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path} breaks off after line {number} ({error})", "copy the file again") from None
+        return next(csv.reader([line.decode("utf-8", "surrogateescape")], strict=True), [])
+    except csv.Error as error:
+        raise InputError(f"{place} is not csv ({brief(error)})", "quote it as RFC 4180 says") from None
 
 
-def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def _utf8_or_bytes(field: str) -> str | bytes:
     try:
-        with pq.ParquetFile(path) as file:
-            names = [name for name in file.schema_arrow.names if name in (*TEXT_FIELDS, *FIELDS)]
-            if not any(name in names for name in TEXT_FIELDS):
-                yield str(path), dict.fromkeys(file.schema_arrow.names)
-            for batch in file.iter_batches(256, columns=names):
-                yield from ((str(path), record) for record in batch.to_pylist())
+        field.encode()
+    except UnicodeEncodeError:
+        return field.encode("utf-8", "surrogateescape")
+    return field
+
+
+def _parquet(file: IO[bytes], name: str) -> Iterator[tuple[str, Record]]:
+    for found in _parquet_batches(file, name):
+        yield from ((name, record) for record in found)
+
+
+def _parquet_batches(file: IO[bytes], name: str) -> Iterator[list[dict[str, Any]]]:
+    try:
+        with pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as table:
+            chosen = columns.wanted(table.schema_arrow.names)
+            if not chosen:
+                fields = ", ".join(table.schema_arrow.names) or "none"
+                raise InputError(f"{name} has no text (its fields are {fields})", "name the field `text` or `content`")
+            for group in range(table.num_row_groups):
+                about = table.metadata.row_group(group)
+                rows = max(1, min(BATCH_ROWS, BATCH_BYTES * about.num_rows // max(about.total_byte_size, 1)))
+                for batch in table.iter_batches(rows, row_groups=[group], columns=chosen):
+                    yield batch.to_pylist()
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        detail = (str(error).splitlines() or ["unreadable"])[0][:120]
-        raise InputError(f"{path} is not a readable parquet file ({detail})", "copy or make it again") from None
+        raise InputError(f"{name} is not a readable parquet file ({brief(error)})", "copy or make it again") from error

@@ -1,0 +1,225 @@
+"""Which passages of a problem a document must not hold, and when it holds one.
+
+    words     13-grams of words (GPT-3, arXiv 2005.14165, appendix C) of the prompt, of the prose within prompt or
+              reference (docstrings and comments), or of the tests: one, or a tenth of those of a longer passage. They
+              count if they read as prose: 8 different words, two of which hold sentences together, and none that makes
+              licence notices. Import lines, tables and loops do not read so.
+    whole     all words of such a passage, or of the reference without its comments, one after the other, punctuation
+              aside; for passages of 5 (prose: 7) to 100 words. Code of less than 13 must name the problem's function.
+    code      n-grams of 12 code tokens, blind to names, of the reference and of the tests: 60% of them and at least 32
+              (43 tokens in a row), or all of a shorter passage; of one with less than 40 tokens only where it makes up
+              a quarter of the document. Those of signs and numbers alone do not count. What everybody writes (`for i
+              in range(len(x))`) is part of many passages, but not of itself enough of any.
+
+The numbers are ours, from the measurements in docs/performance.md (perf/decontaminate.py repeats them). None depends on
+other documents, so a verdict does not change with the corpus, and a popular leak is still a leak. A 13-gram that more
+than 200 passages share is a benchmark's frame ("write self-contained code starting with") and tells nothing.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from smallcoder.core.tables import read_batches
+
+Array = np.ndarray[Any, Any]
+
+WORDS, WHOLE, CODE = "words", "whole", "code"
+PROSE_SIZE, PROSE_SHARE, FRAME = 13, 0.1, 200
+WHOLE_SIZE, WHOLE_PROSE, WHOLE_LONGEST, WHOLE_DIFFERENT = 5, 7, 100, 8
+CODE_SIZE, CODE_SHARE, CODE_LEAST = 12, 0.6, 32
+GAP = 32  # words or tokens between two n-grams that are of one copy
+NAMED = 3  # characters of a function's name that tells something
+ALONE, ALONE_SHARE = 40, 0.25  # tokens; share of the document
+SHORTEST = 16  # tokens: `def f(x): return g(x)` and the like are nobody's
+LONGEST = 1 << 16  # characters of a passage that are looked at: tests can be megabytes of numbers
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What decontamination reads of a PROBLEM row."""
+
+    benchmark: str
+    split: str
+    id: str
+    prompt: str
+    entry_point: str
+    reference: str
+    tests: str
+    lang: str = "python"
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to compare: its index (`kernels.Index`), and by passage the problems, n-grams and longest document."""
+
+    how: str
+    index: Any
+    owners: list[list[int]]
+    totals: Array  # int64: different n-grams of the passage
+    tokens: Array  # int64: the most tokens that a document may have
+
+
+@dataclass(frozen=True)
+class Text:
+    """A passage before it is indexed: its text, its comments and how short it may be."""
+
+    text: str
+    slashed: bool = False
+    least: int = 0
+
+
+Texts = dict[Text, list[int]]  # with the problems that each is of
+
+
+def read(folder: Path) -> list[Problem]:
+    """The problems of a PROBLEM table. Raises InputError on a table of another kind."""
+    columns = ["benchmark", "split", "id", "prompt", "entry_point", "reference", "tests", "meta"]
+    rows = [row for batch in read_batches(folder, columns) for row in batch.to_pylist()]
+    return [
+        Problem(
+            *(row[name] or "" for name in columns[:-1]),
+            lang=str((_loaded(row["meta"]) or {}).get("lang", "python")),
+        )
+        for row in rows
+    ]
+
+
+def views(problems: list[Problem]) -> list[View]:
+    """The passages of all problems, ready to be searched for: WORDS, WHOLE and CODE.
+
+    About a second per thousand problems with tests; memory is some 50 bytes for each n-gram.
+    """
+    from smallcoder.data.decontaminate.kernels import ANY, PROSE
+    from smallcoder.data.decontaminate.kernels import CODE as CODE_RULE
+
+    prose, whole, code = _texts(problems)
+    return [
+        _view(WORDS, prose, PROSE_SIZE, PROSE),
+        _view(WHOLE, whole, WHOLE_SIZE, ANY),
+        _view(CODE, code, CODE_SIZE, CODE_RULE),
+    ]
+
+
+def _texts(problems: list[Problem]) -> tuple[Texts, Texts, Texts]:
+    from smallcoder.data.decontaminate.lexer import SLASHED
+
+    prose: Texts = {}
+    whole: Texts = {}
+    code: Texts = {}
+    part = lru_cache(1 << 16)(parted)  # versions of one benchmark repeat each other's texts
+    for owner, problem in enumerate(problems):
+        slashed = problem.lang in SLASHED
+        tests = "\n".join(strings(problem.tests))[:LONGEST]
+        prompt, reference = problem.prompt[:LONGEST], problem.reference[:LONGEST]
+        said, _ = part(prompt, slashed)
+        noted, bare = part(reference, slashed)
+        for text in (prompt, said, noted, reference, tests):
+            prose.setdefault(Text(text), []).append(owner)
+        for text in (prompt, said, noted):
+            if text != reference:  # the prompt may be the code
+                whole.setdefault(Text(text, least=WHOLE_PROSE), []).append(owner)
+        named = len(problem.entry_point) >= NAMED and problem.entry_point in bare
+        for text in (bare, reference):
+            whole.setdefault(Text(text, least=WHOLE_SIZE if named else PROSE_SIZE), []).append(owner)
+        code.setdefault(Text(bare, slashed, SHORTEST), []).append(owner)
+        code.setdefault(Text(tests, slashed, 2 * ALONE), []).append(owner)
+    return prose, whole, code
+
+
+def parted(text: str, slashed: bool) -> tuple[str, str]:
+    """The comments and triple-quoted strings of a text, and the rest of it."""
+    from smallcoder.data.decontaminate.lexer import comments
+
+    data = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
+    marked = comments(data, slashed)
+    edges = np.flatnonzero(np.diff(marked, prepend=False, append=False))
+    said = [data[start:end].tobytes() for start, end in zip(edges[::2], edges[1::2], strict=True)]
+    rest = np.where(marked & (data != ord("\n")), np.uint8(ord(" ")), data)
+    return b"\n".join(said).decode("utf-8", "replace"), rest.tobytes().decode("utf-8", "replace")
+
+
+def _view(how: str, texts: Texts, size: int, rule: int) -> View:
+    from smallcoder.data.decontaminate.kernels import LEGAL, STOPS, Index, distinct, grams, hash_words, lookup
+    from smallcoder.data.kernels import buffers
+
+    code = how == CODE
+    columns = (
+        *buffers(pa.array([text.text for text in texts], pa.large_string())),
+        np.array([text.slashed for text in texts], np.bool_),
+    )
+    stops, legal = (hash_words(*buffers(pa.array(words, pa.large_string()))) for words in (STOPS, LEGAL))
+    hashes, bounds, tokens = grams(columns, size, code, rule, (stops, legal))
+    sets, ends = distinct(hashes, bounds)
+    known: dict[bytes, int] = {}
+    owners: list[list[int]] = []
+    found: list[Array] = []
+    lengths: list[int] = []
+    for row, (text, length) in enumerate(zip(texts, tokens.tolist(), strict=True)):
+        each = sets[ends[row] : ends[row + 1]]
+        if len(each) == 0 or length < text.least or (how == WHOLE and not _may_be_whole(each, length)):
+            continue
+        number = known.setdefault(each.tobytes(), len(known))
+        if number == len(owners):
+            owners.append([])
+            found.append(each)
+            lengths.append(length)
+        owners[number] += texts[text]
+    all_hashes = np.concatenate([*found, np.zeros(0, np.uint64)])
+    numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(each) for each in found])
+    order = np.argsort(all_hashes, kind="stable")
+    names, starts, shared = np.unique(all_hashes[order], return_index=True, return_counts=True)
+    if how == WORDS:
+        order = order[np.repeat(shared <= FRAME, shared)]
+        names, starts = np.unique(all_hashes[order], return_index=True)
+    totals = np.bincount(numbers, minlength=len(found))
+    need, most = _terms(how, totals, np.array(lengths, np.int64))
+    bounds = np.append(starts, len(order)).astype(np.int64)
+    gap = 1 if how == WHOLE else GAP
+    index = Index(size, code, gap, *lookup(names), names, bounds, numbers[order], need)
+    return View(how, index, [sorted(set(each)) for each in owners], totals, most)
+
+
+def _may_be_whole(different: Array, words: int) -> bool:
+    """Whether a passage is short enough to be asked for whole, and no run of the same few words."""
+    return words <= WHOLE_LONGEST and len(different) >= min(words - WHOLE_SIZE + 1, WHOLE_DIFFERENT)
+
+
+def _terms(how: str, totals: Array, tokens: Array) -> tuple[Array, Array]:
+    """By passage: n-grams that must meet, and the most tokens that a document may have."""
+    most = np.full(len(totals), np.iinfo(np.int64).max)
+    if how == CODE:
+        need = np.maximum(np.ceil(CODE_SHARE * totals), np.minimum(totals, CODE_LEAST))
+        most = np.where(tokens < ALONE, (tokens / ALONE_SHARE).astype(np.int64), most)
+    else:
+        need = totals if how == WHOLE else np.ceil(PROSE_SHARE * totals)
+    return need.astype(np.int32), most
+
+
+def strings(tests: str) -> Iterator[str]:
+    """The texts within a problem's tests, which are JSON in the form of their benchmark, or plain code."""
+    value = _loaded(tests)
+    if not isinstance(value, str | dict | list):
+        yield tests
+        return
+    waiting: list[Any] = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            yield value
+        else:
+            inner = value.values() if isinstance(value, dict) else value
+            waiting += [each for each in reversed(inner) if isinstance(each, str | dict | list)]
+
+
+def _loaded(text: str | None) -> Any:
+    try:
+        return json.loads(text or "null")
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,5 @@
+"""Deduplication: exact and near (the stage `dedup`), and by meaning (`semantic_dedup`, in `semantic`)."""
+
+from smallcoder.data.dedup.stage import Config, banding, expect, permutations, run
+
+__all__ = ["Config", "banding", "expect", "permutations", "run"]

@@ -1,0 +1,264 @@
+"""Stage `quality_classifier`: a fastText classifier (arXiv 1607.01759) that tells good code from the rest.
+
+It passes on to a whole corpus what a costly judge said of a sample: a teacher model (as in Ling-Coder-Lite, arXiv
+2503.17793, section 2.2.1), a person, a Hugging Face classifier, a bucket. A text becomes a line of words (`words.py`);
+the model is a linear one over averaged word and bigram vectors, good against the rest.
+
+A share `heldout_share` of the rows is put aside as `split` does it, by a hash of their repository or of their words
+where they have none, so that neither files of one project nor copies stand on both sides, and no large project makes up
+a side. One half of it chooses the operating point and the other half alone is measured. So precision, recall and F1,
+with 95% intervals, are not flattered by the choice. They hold for the mix of good and other rows among the labelled
+ones, and against the judge, who may be wrong; files of one project are not independent, so intervals are somewhat too
+narrow.
+
+One thread and a fixed seed over lines in the order of their hashes: the same rows in any order give the same model byte
+for byte. Memory is the model and some 400 bytes a row. It does not weigh classes and does not search for settings.
+"""
+
+import json
+import mmap
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import ModuleType
+from typing import IO, Any, Self
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from smallcoder.core.errors import EmptyError, InputError, ToolError
+from smallcoder.core.progress import track
+from smallcoder.core.records import record_id
+from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
+from smallcoder.data.quality.labels import Labelled, from_documents, from_judge, judge_files
+from smallcoder.data.quality.measure import at, curve, operating_point
+from smallcoder.data.read.folder import fingerprint
+from smallcoder.data.split import heldout
+
+MODEL, SETTINGS = "model.bin", "settings.json"
+GOOD, OTHER = "__label__good", "__label__other"
+MIN_COUNT = 2  # a word seen once teaches nothing
+BUCKETS = 1 << 18  # for bigrams: 32 MiB of model at 32 dimensions, where fastText's own default makes 800 MB
+BATCH = 1024  # lines to judge at a time
+PARTS = ("train", "choose", "measure")
+Array = np.ndarray[Any, Any]
+
+
+class Config(StageConfig):
+    """What to learn from, where to cut, and fastText's own settings under their usual names."""
+
+    labels: str | None = None  # file or folder of rows with `text` and `label`; without it, the input `documents`
+    positive: str = "high"  # the label that counts as good; any other does not
+    high: float = 85.0  # of `documents`: good from this score on
+    low: float = 50.0  # not good up to this one
+    heldout_share: float = Field(default=0.2, gt=0.0, lt=1.0)
+    min_precision: float | None = Field(default=None, gt=0.0, le=1.0)  # then recall is as high as it can be
+    min_recall: float | None = Field(default=None, gt=0.0, le=1.0)  # then precision is; without both, F1 is
+    epoch: int = Field(default=10, ge=1)
+    lr: float = Field(default=0.5, gt=0.0)
+    dim: int = Field(default=32, ge=1)
+    word_ngrams: int = Field(default=2, ge=1)
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.min_precision is not None and self.min_recall is not None:
+            raise ValueError("give min_precision or min_recall, not both")
+        if self.low >= self.high:
+            raise ValueError("low must be below high")
+        return self
+
+
+def run(config: Config, inputs: Inputs, out: Path) -> Facts:
+    """Fill out/classifier. Raises EmptyError where a part of the rows lacks good or other ones."""
+    from smallcoder.data.quality.words import CHARACTERS, FORM
+
+    folder = out / "classifier"
+    folder.mkdir()
+    with TemporaryDirectory(dir=out, prefix="scratch-") as scratch, Spool(Path(scratch) / "lines") as spool:
+        for row in track(_rows(config, inputs), "label", unit="rows"):
+            spool.add(row)
+        counts = spool.divide(config.heldout_share, config.seed)
+        model = _learn(spool.read("train"), Path(scratch) / "train", config)
+        judged = {part: _judged(model, spool.read(part)) for part in PARTS[1:]}
+    model.save_model(str(folder / MODEL))
+    threshold = operating_point(curve(*judged["choose"]), config.min_precision, config.min_recall)
+    settings = {
+        **{"form": FORM, "characters": CHARACTERS, "threshold": threshold, "digest": _digest(folder / MODEL)},
+        "learned": config.model_dump(mode="json", include={"positive", "epoch", "lr", "dim", "word_ngrams", "seed"}),
+    }
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    measured, shape = at(threshold, *judged["measure"]), curve(*judged["measure"])
+    shown = f"precision {measured['precision']['share']:.3f}, recall {measured['recall']['share']:.3f}"
+    return {
+        "records": sum(counts["train"].values()),
+        "bytes": (folder / MODEL).stat().st_size,
+        "headline": f"{shown} at {threshold:.3f} on {sum(counts['measure'].values())} held-out rows",
+        "rows": counts,
+        "without_words": spool.empty,
+        "threshold": threshold,
+        **measured,
+        "average_precision": shape.average_precision,
+        "curve": shape.facts(),
+    }
+
+
+def expect(config: Config, inputs: dict[str, Size]) -> Size:
+    assert inputs is not None
+    return Size(note=f"a model of {BUCKETS * config.dim * 4 / 2**20:.0f} MiB or more")
+
+
+def outside(config: Config) -> dict[str, str]:
+    """Names, sizes and times of change of labelled rows that are not a stage's."""
+    if config.labels is None:
+        return {}
+    path = Path(config.labels).expanduser()
+    judge_files(path)
+    return {config.labels: fingerprint(path)}
+
+
+def _rows(config: Config, inputs: Inputs) -> Iterator[Labelled]:
+    documents = inputs.get("documents")
+    if (config.labels is None) == (documents is None):
+        raise InputError("a classifier learns from `labels` or from documents", "give the setting or the input")
+    if config.labels is not None:
+        return from_judge(Path(config.labels).expanduser(), config.positive)
+    assert documents
+    return from_documents(documents, inputs.get("scores"), config.low, config.high)
+
+
+class Spool:
+    """Labelled lines on disk, read back part by part in the order of their hashes."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: IO[bytes] = path.open("w+b")
+        self._lines: list[tuple[bytes, int, int, str, bool]] = []  # hash, start, size, group, good
+        self._sizes: Counter[str] = Counter()  # rows by group
+        self._parts: dict[str, str] = {}  # of the groups that are held out
+        self.empty = 0
+
+    def add(self, row: Labelled) -> None:
+        """Keep a row as a line "LABEL words". Its group is its repository, or its words where it has none."""
+        from smallcoder.data.quality.words import one_line
+
+        text, repo, good = row
+        words = one_line([text])[0]
+        if not words:
+            self.empty += 1
+            return
+        line = f"{GOOD if good else OTHER} {words}\n".encode()
+        group = record_id("repository", repo) if repo else record_id("words", words)
+        self._lines.append((blake2b(line, digest_size=16).digest(), self._file.tell(), len(line), group, good))
+        self._sizes[group] += 1
+        self._file.write(line)
+
+    def divide(self, share: float, seed: int) -> dict[str, dict[str, int]]:
+        """Put whole groups aside and count the rows of the parts. Raises EmptyError where one lacks a kind of row."""
+        aside = heldout(self._sizes, share, seed) if len(self._sizes) > 1 else set()
+        measure = heldout({name: self._sizes[name] for name in aside}, 0.5, seed) if len(aside) > 1 else set()
+        self._parts = {name: PARTS[1 + (name in measure)] for name in aside}
+        counts = {part: {"good": 0, "other": 0} for part in PARTS}
+        for *_, group, good in self._lines:
+            counts[self._part(group)]["good" if good else "other"] += 1
+        for part, kinds in counts.items():
+            for kind, count in kinds.items():
+                if not count:
+                    raise EmptyError(
+                        f"of {len(self._lines)} labelled rows no {kind} one is there to {part} by",
+                        "label more rows of both kinds and from more repositories, or mend `positive`, `low`, `high`",
+                    )
+        return counts
+
+    def _part(self, group: str) -> str:
+        return self._parts.get(group, PARTS[0])
+
+    def read(self, part: str) -> Iterator[bytes]:
+        """The lines of a part. They do not depend on the order in which they were added."""
+        self._file.flush()
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for _, start, size in sorted(line[:3] for line in self._lines if self._part(line[3]) == part):
+                yield data[start : start + size]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _learn(lines: Iterator[bytes], path: Path, config: Config) -> Any:
+    with path.open("wb") as file:
+        file.writelines(lines)
+    return _fasttext().train_supervised(
+        str(path),
+        **{"lr": config.lr, "epoch": config.epoch, "dim": config.dim, "wordNgrams": config.word_ngrams},
+        **{"minCount": MIN_COUNT, "bucket": BUCKETS, "seed": config.seed, "thread": 1, "verbose": 0},
+    )
+
+
+def _judged(model: Any, lines: Iterator[bytes]) -> tuple[Array, Array]:
+    """Probabilities and truths of labelled lines."""
+    shares, truths = [], []
+    while chunk := [line.decode().rstrip("\n").split(" ", 1) for line in islice(lines, BATCH)]:
+        shares.append(_probabilities(model, [words for _, words in chunk]))
+        truths.append(np.array([label == GOOD for label, _ in chunk]))
+    return np.concatenate(shares), np.concatenate(truths)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained classifier and its operating point."""
+
+    model: Any
+    threshold: float
+
+    def probabilities(self, texts: Sequence[str | None]) -> Array:
+        """The probability that each text is good, float64; NaN for a text without words."""
+        from smallcoder.data.quality.words import one_line
+
+        return _probabilities(self.model, one_line(texts))
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """Read the folder that the stage wrote. Raises InputError where it is missing, damaged or of another version."""
+    from smallcoder.data.quality.words import CHARACTERS, FORM
+
+    try:
+        settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        whole = settings["digest"] == _digest(folder / MODEL)  # fastText itself may crash on a damaged file
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder} holds no classifier ({error})", "name a quality_classifier stage") from None
+    if not whole or settings.get("form") != FORM or settings.get("characters") != CHARACTERS:
+        raise InputError(f"the classifier of {folder} is damaged or of another version", "train it again")
+    return Classifier(_fasttext().load_model(str(folder / MODEL)), float(settings["threshold"]))
+
+
+def _probabilities(model: Any, lines: list[str]) -> Array:
+    found = np.full(len(lines), np.nan)
+    spoken = [index for index, line in enumerate(lines) if line]
+    labels, shares = model.predict([lines[index] for index in spoken], k=2) if spoken else ([], [])
+    for index, names, values in zip(spoken, labels, shares, strict=True):
+        share = dict(zip(names, values, strict=True)).get(GOOD)
+        if share is not None:
+            found[index] = min(max(float(share), 0.0), 1.0)  # fastText adds 1e-5 to keep from 0
+    return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = blake2b(digest_size=16)
+        while block := file.read(1 << 20):
+            digest.update(block)
+        return digest.hexdigest()
+
+
+def _fasttext() -> ModuleType:
+    try:
+        import fasttext
+    except ImportError:
+        raise ToolError("fastText is not installed", "pip install 'smallcoder[quality]'") from None
+    return fasttext

@@ -1,0 +1,85 @@
+"""Labelled texts to learn from: (text, group, good) from a judge's rows, from scores, or from the `quality` column.
+
+A judge's rows are a .jsonl, .jsonl.gz or .parquet file, or a folder of these, with the fields `text` and `label` (any
+others are left alone; a `repo` is used). Scores and the column are numbers: at or above `high` is good, at or below
+`low` is not, and what lies between is not learned from. The group is the repository, None without one.
+"""
+
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from smallcoder.core.errors import InputError
+from smallcoder.core.tables import read_batches
+from smallcoder.data.quality.scores import read_scores
+
+Labelled = tuple[str, str | None, bool]
+ENDINGS = (".jsonl", ".jsonl.gz", ".parquet")
+
+
+def from_judge(path: Path, positive: str) -> Iterator[Labelled]:
+    """Rows of a file or folder. Raises InputError for what cannot be read and where `text` or `label` is missing."""
+    for file in judge_files(path):
+        for place, row in _parquet(file) if file.name.endswith(".parquet") else _jsonl(file):
+            text, label = row.get("text"), row.get("label")
+            if not isinstance(text, str) or label is None:
+                raise InputError(f"{place} has no text or no label", "give every row the fields `text` and `label`")
+            repo = row.get("repo")
+            yield text, repo if isinstance(repo, str) else None, str(label) == positive
+
+
+def judge_files(path: Path) -> list[Path]:
+    """The files of labelled rows that a path names. Raises InputError for none."""
+    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.is_file() else []
+    found = [file for file in files if file.name.endswith(ENDINGS)]
+    if not found:
+        raise InputError(f"there are no labelled rows in {path}", f"name a file or a folder of {', '.join(ENDINGS)}")
+    return found
+
+
+def from_documents(documents: Path, scores: Path | None, low: float, high: float) -> Iterator[Labelled]:
+    """Documents by their one score in the table `scores`, or without it by their `quality`."""
+    known = read_scores(scores) if scores else {}
+    if len(known) > 1:
+        raise InputError(f"{scores} holds the scores {', '.join(known)}", "learn from a table with one score")
+    columns = ["id", "text", "repo"] + ([] if scores else ["quality"])
+    for batch in read_batches(documents, columns):
+        row = batch.to_pydict()
+        values = (next(iter(known.values())).of(row["id"]).tolist() if known else []) if scores else row["quality"]
+        for text, repo, value in zip(row["text"], row["repo"], values or [None] * batch.num_rows, strict=True):
+            if text and value is not None and not math.isnan(value) and not low < value < high:
+                yield text, repo, value >= high
+
+
+def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    number = 0
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    row = json.loads(line)
+                    yield f"{path} line {number}", row if isinstance(row, dict) else {}
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} line {number} is not JSON ({str(error)[:100]})", "write one object a line") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path} breaks off after line {number} ({error})", "copy the file again") from None
+
+
+def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    try:
+        with pq.ParquetFile(path) as file:
+            names = [name for name in ("text", "label", "repo") if name in file.schema_arrow.names]
+            for batch in file.iter_batches(256, columns=names):
+                yield from ((str(path), row) for row in batch.to_pylist())
+    except (pa.ArrowException, OSError) as error:
+        detail = str(error).splitlines()[0][:120]
+        raise InputError(f"{path} is not a readable parquet file ({detail})", "copy or make it again") from None

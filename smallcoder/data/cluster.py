@@ -120,8 +120,8 @@ def spread(function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
 
     A SmallcoderError of the function is raised here.
     """
-    import daft
     import cloudpickle
+    import daft
 
     @daft.func.batch(return_dtype=daft.DataType.binary(), batch_size=1)
     def run(packed: daft.Series) -> list[bytes]:

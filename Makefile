@@ -23,7 +23,11 @@ check: lint test
 
 # One script a claim: each runs us and a peer in turn on the same input and prints the ratio.
 perf: $(VENV)/dev
-	@for script in perf/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
+	@for name in encode language licenses quality redact signals train; do \
+		echo "== perf/$$name.py"; $(BIN)/python perf/$$name.py || exit 1; done
+	$(BIN)/python perf/dedup.py build/perf $(VENV)/lib --datatrove $(BIN)/python
+	test ! -d ../shared/benchmarks || $(BIN)/python perf/decontaminate.py ../shared/benchmarks
 
 $(VENV)/core: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "smallcoder needs Python 3.11 or newer: make PYTHON=python3.11")'

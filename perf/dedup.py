@@ -134,7 +134,7 @@ def main() -> None:
         mine = child([*us, str(table), "OUT", "mify"], asked.work)
         line("smallcoder", size, mine)
         for peer, python in peers.items():
-            script = str(Path(__file__).with_name(f"dedup_{peer}.py"))
+            script = str(Path(__file__).with_name("peers") / f"dedup_{peer}.py")
             theirs = child([python, script, str(table), "OUT", BANDS, ROWS, SHINGLE], asked.work)
             line(peer, size, theirs)
             print(f"    ratio {theirs['seconds'] / mine['seconds']:.1f}")

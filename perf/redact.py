@@ -2,7 +2,7 @@
 
     python perf/redact.py [FOLDER ...]     folders of Python files; the standard library without one
 
-Needs `pip install detect-secrets datatrove`. datatrove's PIIFormatter looks for e-mail and IP addresses only;
+Needs the extra `peers`. datatrove's PIIFormatter looks for e-mail and IP addresses only;
 detect-secrets, with its default plugins, for keys and passwords only. Both get a sample, as they are slow. Prints what
 we redacted, by type; `toxic` is measured on the way.
 """
@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
-from datatrove.pipeline.formatters import PIIFormatter
-from detect_secrets.core.secrets_collection import SecretsCollection
-from detect_secrets.settings import default_settings
+from datatrove.pipeline.formatters import PIIFormatter  # pyright: ignore[reportMissingImports]
+from detect_secrets.core.secrets_collection import SecretsCollection  # pyright: ignore[reportMissingImports]
+from detect_secrets.settings import default_settings  # pyright: ignore[reportMissingImports]
 
 from smallcoder.data import toxic
 from smallcoder.data.read import stdlib

@@ -1,6 +1,6 @@
 """The other peer of perf/dedup.py: text-dedup's MinHash on a table, one process.
 
-    PYTHON perf/dedup_textdedup.py TABLE OUT BANDS ROWS SHINGLE
+    PYTHON perf/peers/dedup_textdedup.py TABLE OUT BANDS ROWS SHINGLE
 
 PYTHON is that of an environment with `text-dedup==0.4.*`. Prints CPU-seconds without the imports, peak memory and the
 documents kept, as JSON. Its faster hash (xxh3) is asked for.

@@ -1,6 +1,6 @@
 """The peer of perf/dedup.py: datatrove's four MinHash steps on a table, one task each, in this process.
 
-    PYTHON perf/dedup_datatrove.py TABLE OUT BANDS ROWS SHINGLE
+    PYTHON perf/peers/dedup_datatrove.py TABLE OUT BANDS ROWS SHINGLE
 
 PYTHON is that of an environment with `datatrove[io,processing]==0.10.*`. Prints CPU-seconds without the imports, peak
 memory and the documents kept, as JSON.

@@ -59,8 +59,8 @@ def _folder(name: str) -> Path:
 
 def _detect(text: str) -> str | None:
     _load()
-    from licensedcode.cache import build_spdx_license_expression, get_licensing
-    from licensedcode.detection import detect_licenses
+    from licensedcode.cache import build_spdx_license_expression, get_licensing  # pyright: ignore[reportMissingImports]
+    from licensedcode.detection import detect_licenses  # pyright: ignore[reportMissingImports]
 
     found: set[str] = set()
     for detection in detect_licenses(query_string=text):
@@ -75,7 +75,7 @@ def _load() -> None:
     """Import scancode without its warning about libmagic, which is not used here, and its empty temporary folder."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import licensedcode.detection  # noqa: F401
-        import scancode_config
+        import licensedcode.detection  # noqa: F401  # pyright: ignore[reportMissingImports]
+        import scancode_config  # pyright: ignore[reportMissingImports]
     with suppress(OSError):
         Path(scancode_config.scancode_temp_dir).rmdir()

@@ -32,7 +32,7 @@ MARKS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\
 MOJIBAKE = re.compile(
     "[\xc2-\xdf\xe0-\xef\xf0-\xf4][\x80-\xbf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
-TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+TRAILING = re.compile(r"(?<![ \t])[ \t]+$", re.MULTILINE)  # tried once a run of blanks, not once a blank
 BLANK_LINES = re.compile(r"\n{4,}")
 
 FIRST = re.compile(r"(?:#!.*|<\?php[ \t]*|<\?xml[^\n]*\?>[ \t]*)\n")  # stays before the comments of a header

@@ -262,22 +262,3 @@ def grams(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
         used = bounds[row]
         bounds[row + 1] = used + _shingles(data[offsets[row] : offsets[row + 1]], True, ring, out[used:])
     return out[: bounds[rows]].copy(), bounds
-
-
-@nb.njit(nogil=True, cache=True)
-def first_match(hashes: Array, bounds: Array, wanted: Array, filter_bits: Array) -> Array:
-    """For every row the position in `wanted` of its first hash that is there, -1 without one. int64 [rows].
-
-    wanted: sorted uint64; filter_bits: bool [2^k], True at the lowest k bits of every wanted hash, so that nearly all
-    hashes cost one look.
-    """
-    mask = np.uint64(len(filter_bits) - 1)
-    out = np.full(len(bounds) - 1, -1, np.int64)
-    for row in range(len(out)):
-        for i in range(bounds[row], bounds[row + 1]):
-            if filter_bits[hashes[i] & mask]:
-                at = np.searchsorted(wanted, hashes[i])
-                if at < len(wanted) and wanted[at] == hashes[i]:
-                    out[row] = at
-                    break
-    return out

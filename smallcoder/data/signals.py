@@ -2,8 +2,8 @@
 
 `SIGNALS` is the table: each is a quotient of counts that one compiled scan makes (`scan`), undefined (NaN) where its
 divisor is 0. They are those of Mify-Coder (arXiv 2512.23747, section 3.3.2) that need no model, Ling-Coder-Lite's code
-metrics (arXiv 2503.17793, section 2.2.1), and more of their kind. A document's quality, 0 to 100, is the weighted share
-of the checks of `thresholds.toml` that it passes (`buckets`), and its bucket high, medium or low follows from that.
+metrics (arXiv 2503.17793, section 2.2.1), and more of their kind. A document's quality starts at 100, each check of
+`thresholds.toml` takes up to its points away (`buckets`), and its bucket high, medium or low follows from that.
 
 Writes documents/ with their `quality` (`dedup` keeps the best of a cluster by it), signals/ with one row of signals a
 document, repositories/ with one row a repository, and the distributions by language into the facts. `keep` drops the

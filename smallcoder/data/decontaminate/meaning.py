@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smallcoder.core.errors import InputError, ToolError
+from smallcoder.data.embedding import load_embedder
 
 if TYPE_CHECKING:
     from smallcoder.data.decontaminate.passages import Array, Problem
@@ -29,7 +29,7 @@ class Meaning:
     def __init__(self, folder: Path, problems: Sequence["Problem"], least: float) -> None:
         """Raises ToolError without transformers, InputError where the folder is no model directory."""
         self.least = least
-        self._tokenizer, self._model = _load(folder)
+        self._tokenizer, self._model = load_embedder(folder)
         owners = [(at, text) for at, problem in enumerate(problems) for text in (problem.prompt, problem.reference)]
         owners = [(at, text) for at, text in owners if text.strip()]
         self._owners = [at for at, _ in owners]
@@ -67,22 +67,3 @@ class Meaning:
             for row, vector in zip(rows, means, strict=True):
                 vectors[row] = vector
         return np.stack(vectors)
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    try:
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise ToolError(
-            f"looking for meaning needs {error.name}", 'install the extra: pip install "smallcoder[semantic]"'
-        ) from error
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
-        detail = str(error).splitlines()[0][:120]
-        raise InputError(
-            f"{folder} is not a model that transformers reads ({detail})", "name a Hugging Face model directory"
-        ) from error
-    return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")

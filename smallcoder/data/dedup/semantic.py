@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from smallcoder.core.errors import EmptyError, InputError, ToolError
+from smallcoder.core.errors import EmptyError
 from smallcoder.core.progress import track
 from smallcoder.core.records import DOCUMENT
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
 from smallcoder.core.tables import Sieve, read_batches
 from smallcoder.data.dedup.choice import preferred
 from smallcoder.data.dedup.state import Array, Mapped, State
+from smallcoder.data.embedding import load_embedder
 from smallcoder.data.engine import BATCH
 
 EMBEDDED = 32  # documents the model sees at a time
@@ -50,7 +51,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped, reason `semantic_duplicate`."""
     source = inputs["documents"]
     with State(out / "state") as state:
-        tokenizer, model = _load(inputs["model"])
+        tokenizer, model = load_embedder(inputs["model"])
         lengths = _tokenize(source, tokenizer, config.max_tokens, state)
         ranks = np.empty(len(lengths), np.int64)
         ranks[preferred(source, np.arange(len(lengths)))] = np.arange(len(lengths))
@@ -73,27 +74,6 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
     """No more than the input."""
     return replace(inputs["documents"], note="at most")
-
-
-def _load(folder: Path) -> tuple[Any, Any]:
-    """Tokenizer and model of a Hugging Face directory. Raises InputError, or ToolError without transformers."""
-    try:
-        import faiss  # noqa: F401  # asked for before the hours that come first
-        import torch
-        from transformers import AutoModel, AutoTokenizer
-    except ImportError as error:
-        raise ToolError(
-            f"semantic_dedup needs {error.name}", 'install the extra: pip install "smallcoder[semantic]"'
-        ) from error
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
-    except (OSError, ValueError, KeyError) as error:
-        detail = str(error).splitlines()[0][:120]
-        raise InputError(
-            f"{folder} is not a model that transformers reads ({detail})", "name a Hugging Face model directory"
-        ) from error
-    return tokenizer, model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def _tokenize(source: Path, tokenizer: Any, most: int, state: State) -> Array:

@@ -72,7 +72,7 @@ class Config(StageConfig):
     components: dict[str, Component] = {}
     threshold: float = Field(default=85.0, ge=0.0, le=100.0)  # Ling-Coder-Lite, section 2.1
     high: float = 85.0  # ours: what passes by default
-    medium: float = 50.0  # ours: the middle of the scale
+    medium: float = 65.0  # as in thresholds.toml, by which `signals` and `tally` judge
     workers: int = run_only(1, ge=1)
 
 

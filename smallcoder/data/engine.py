@@ -2,7 +2,7 @@
 
 The only place where curation meets threads and processes. Threads suit kernels and file reads, which let go of the
 interpreter lock; processes suit pure Python. Results come back in the order of the items, at most `2 * workers` are in
-flight, and one worker means a plain `map`, so the output is the same whatever XX
+flight, and one worker means a plain `map`, so the output is the same whatever the number.
 """
 
 import multiprocessing
@@ -68,17 +68,18 @@ def parallel_map(
 ) -> Iterator[tuple[T, R]]:
     """Yield (item, function(item)) in order. With `processes`, function, items and results must pickle.
 
-    An exception of the function is raised here, at its item's turn.
+    The first item is done here before any process starts, so that they load what it compiled instead of compiling it
+    all at once. An exception of the function is raised here, at its item's turn.
     """
+    source = iter(items)
+    for item in source if workers == 1 else islice(source, int(processes)):
+        yield item, function(item)
     if workers == 1:
-        for item in items:
-            yield item, function(item)
         return
     # Forking a process that already runs Arrow's threads can deadlock: start from a clean one.
     context = multiprocessing.get_context("forkserver")
     pool = ProcessPoolExecutor(workers, context) if processes else ThreadPoolExecutor(workers)
     with pool:
-        source = iter(items)
         waiting: deque[tuple[T, Future[R]]] = deque()
         for item in islice(source, 2 * workers):
             waiting.append((item, pool.submit(function, item)))

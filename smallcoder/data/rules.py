@@ -80,6 +80,7 @@ class Config(StageConfig):
     min_blanks: float = 0.03  # ours: less white space than any person leaves
     min_comments: float = 0.0  # NeMo Curator, SantaCoder (2301.03988): 0.01, which drops plain modules
     max_comments: float = 0.85  # NeMo Curator, PythonCommentToCodeFilter; documentation counts
+    max_numbers: float = 0.6  # ours: share of the words in code; above are tables (docs/log.md)
     # data
     min_data: int = 50  # characters of JSON and YAML: DeepSeek-Coder
     max_data: int = 5000
@@ -137,9 +138,6 @@ class Rule:
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped."""
-    from smallcoder.data.scan import scan
-
-    scan(pa.array([""], pa.large_string()), [None])  # compiled here once, so that workers find it done
     facts, _ = sift(partial(judge, config), inputs["documents"], out, "rules", workers=config.workers, processes=True)
     return facts
 
@@ -190,6 +188,11 @@ def _minified(docs: Batch, limits: Config) -> Array:
 
 def _comments(docs: Batch) -> Array:
     return docs["comment_bytes"] + docs["doc_bytes"]
+
+
+def _words_in_code(docs: Batch) -> Array:
+    """Numbers, keywords and names; the words of strings and comments are not among them."""
+    return docs["numbers"] + docs["keywords"] + docs["identifiers"]
 
 
 def _commented(docs: Batch) -> Array:
@@ -298,6 +301,7 @@ RULES: dict[str, Rule] = {
     "placeholders": Rule(PROSE, _all, _placeholders),
     "few_letters": Rule(ALL, lambda docs, limits: docs["letters"] < limits.min_letters * docs["characters"]),
     "encoded_data": Rule(ALL, _suspected_encoded, _encoded),
+    "mostly_numbers": Rule(CODE, lambda docs, limits: docs["numbers"] > limits.max_numbers * _words_in_code(docs)),
     "garbled": Rule(ALL, lambda docs, limits: docs["garbled"] > limits.max_garbled * docs["characters"]),
     "repeated_lines": Rule(
         ALL,

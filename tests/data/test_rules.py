@@ -51,6 +51,9 @@ BAD = {
     "xml_header": {"text": '<?xml version="1.0"?>\n' + "<a>\n" * 12, "lang": "c"},
     "few_comments": {"text": "".join(f"int value_{at} = other_{at};\n" for at in range(40)), "lang": "c"},
     "mostly_comments": {"text": "# All that this file says it says in comments.\n" * 12},
+    "mostly_numbers": {
+        "text": GOOD + "TABLE = (\n" + "    (0x1100, 0x115F), (0x231A, 0x231B),  # WIDE EAST ASIAN\n" * 99 + ")\n"
+    },
     "data_size": {"text": '{"key": "some value"}\n', "lang": "json"},
     "data_lines": {"text": "key: value\n" * 513, "lang": "toml"},
     "few_words": {"text": "# Title\n\nA short note.\n", "lang": "markdown"},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smallcoder.train.batches import RowOrder
 from smallcoder.train.objectives.language_model import language_model
-from smallcoder.train.optim import Muon, orthogonalize
+from smallcoder.train.optim import Muon, balance, orthogonalize
 from smallcoder.train.schedule import scale
 
 
@@ -19,7 +19,7 @@ def test_muon_equals_torchs():
     shapes = [(24, 16), (16, 24), (24, 16), (16, 16)]
     ours = [torch.nn.Parameter(torch.randn(shape)) for shape in shapes]
     theirs = [torch.nn.Parameter(weight.detach().clone()) for weight in ours]
-    a = Muon(ours, momentum=0.95, weight_decay=0.1)
+    a = Muon(ours, momentum=0.95, second_momentum=None, weight_decay=0.1)
     b = torch.optim.Muon(theirs, lr=0.02, momentum=0.95, weight_decay=0.1, nesterov=True)
     for _ in range(5):
         for x, y in zip(ours, theirs, strict=True):
@@ -36,6 +36,25 @@ def test_orthogonalized_singular_values_are_near_one():
     values = torch.linalg.svdvals(orthogonalize(torch.randn(3, 20, 50)).float())
     assert values.min() > 0.5
     assert values.max() < 1.3
+
+
+@pytest.mark.parametrize("shape", [(24, 16), (16, 24), (16, 16)])
+def test_balanced_updates_are_those_of_a_plain_loop_over_the_neurons(shape):
+    torch.manual_seed(0)
+    squares = torch.zeros((2, shape[0], 1) if shape[0] >= shape[1] else (2, 1, shape[1]))
+    plain = torch.zeros(2, max(shape))
+    for _ in range(4):
+        updates = torch.randn(2, *shape)
+        found = balance(updates, squares, 0.9)
+        for n, matrix in enumerate(updates):
+            neurons = matrix if shape[0] >= shape[1] else matrix.T
+            scaled = torch.empty_like(neurons)
+            for at, neuron in enumerate(neurons):
+                plain[n, at] = 0.9 * plain[n, at] + 0.1 * neuron.square().mean()
+                scaled[at] = neuron / plain[n, at].sqrt()
+            scaled *= neurons.norm() / scaled.norm()
+            assert torch.allclose(found[n], scaled if shape[0] >= shape[1] else scaled.T, atol=1e-5)
+    assert not balance(torch.zeros(2, *shape), squares, 0.9).any()
 
 
 @given(st.integers(1, 500), st.integers(0, 60), st.floats(0, 1), st.sampled_from(["linear", "cosine"]))

@@ -135,7 +135,8 @@ def find_anchors(offsets: Array, data: Array) -> Array:
                 place, kind, url = _examine(text, at, len(text))
                 if used + 2 > len(out):
                     grown = np.empty((2 * len(out), 3), np.int64)
-                    grown[:used] = out[:used]
+                    for k in range(3 * used):  # a slice would take 2 s more to compile
+                        grown.flat[k] = out.flat[k]
                     out = grown
                 if kind >= 0:
                     out[used, 0], out[used, 1], out[used, 2] = row, place, kind

@@ -89,6 +89,15 @@ def make_run(folder: Path) -> Path:
         inputs={"documents": "docs/documents"},
     )
     drop(folder, "rules", [("syntax_error", f"def f(:\n  {HOSTILE}\n"), ("long_line", "a = 1\n" * 30)])
+    licensed = {"licenses": {"dropped": {"GPL-3.0-only": {"records": 31, "bytes": 40_000}, HOSTILE: {"records": 1}}}}
+    manifest(folder, "licensed", "licenses", {**licensed, "policy": "permissive", "headers": {"added": {"records": 7}}})
+    manifest(folder, "redacted", "redact", {"redacted": {"documents": 5, "email": 9, "ip_address": 4}})
+    buckets = {"high": {"records": 600, "bytes": 5_000_000}, "low": {"records": 100, "bytes": 70_000}}
+    manifest(folder, "signals", "signals", {"buckets": buckets, "thresholds": {"high": 85.0, "medium": 65.0}})
+    measured = {"recall": 0.9864, "interval": [0.9296, 0.9975], "precision": 1.0, "pairs": 78, "pairs_looked_at": 3179}
+    manifest(folder, "unique", "dedup", {"measured": measured, "near_groups": 31, "pairs_in_a_band": 1665})
+    found = {"problems": 164, "problems_found": 1, "documents_by_benchmark": {"humaneval/test": 2}}
+    manifest(folder, "decontaminated", "decontaminate", found)
     manifest(folder, "split", "split", {"train": tally(500, 50_000_000), "heldout": tally(12, 1_000_000)})
     manifest(folder, "drills", "drills", {"records": 17000})
     manifest(

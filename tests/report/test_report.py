@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from smallcoder.core.errors import InputError
 from smallcoder.report.facts import first_lines, load_stages
 from smallcoder.report.figures import Interval, dot_plot, line_chart, thin, ticks
-from smallcoder.report.page import duration, size, visible, write_report
+from smallcoder.report.formats import duration, size, visible
+from smallcoder.report.page import write_report
 from tests.report.made_up import HOSTILE, make_run, manifest, sieve
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -51,6 +52,7 @@ def test_a_whole_run(tmp_path):
     for wanted in (
         "1.598", "95.2%", "0.0% after pretrain", "98.7%", "3.00 GiB", "BSD-3-Clause", "syntax error", "3.41", "1.710",
         "4 of 300 lines exact", "12 repositories (1 MB) are held out whole", "count_even", "tier: namespaces",
+        "GPL-3.0-only 31", "ip address 4", "high 600", "98.6% (93.0% to 99.8%)", "humaneval/test 2",
     ):  # fmt: skip
         assert wanted in shown, wanted
     assert {"svg", "polyline", "circle"} <= parsed.tags
@@ -92,6 +94,11 @@ def test_stages_that_say_little_or_odd_things(tmp_path):
         "evaluate",
         "infilling",
         "gguf",
+        "licenses",
+        "redact",
+        "signals",
+        "dedup",
+        "decontaminate",
         "new",
     )
     for use in uses:
@@ -101,6 +108,11 @@ def test_stages_that_say_little_or_odd_things(tmp_path):
             "splits": {"a": {}},
             "files": {"f16": {}},
             "contents": {},
+            "licenses": {"dropped": {"GPL-3.0-only": 3}},
+            "redacted": {"email": None},
+            "buckets": {"high": {}},
+            "measured": {"recall": None, "interval": None},
+            "problems": 3,
             "loss_curve": [[1, None]],
         }
         manifest(tmp_path / "odd", use, use, odd, seconds=0.0, peak_memory_bytes=0)

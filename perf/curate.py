@@ -1,0 +1,177 @@
+"""The whole curation recipe, from files to a decontaminated table: MB per CPU-second, stage by stage and together.
+
+    python perf/curate.py WORK FOLDER... [--times 1,4,16] [--datatrove PYTHON] [--problems FOLDER]
+
+WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. The
+recipe is that of the quickstart up to decontamination, every licence let in, run twice: without the steps that parse,
+and with them (the syntax rule and the signals of the syntax tree). `--problems` is a folder of public benchmark files
+to look for instead of the drills. `--times` makes so many copies of each file, letters and digits exchanged. With a
+PYTHON that has datatrove 0.10, it works on a sample with like steps, decontamination left out on both sides.
+
+CPU-seconds are those of one worker and of all that a stage costs: reading, writing, digests. Imports and compilation do
+not count.
+"""
+
+import argparse
+import json
+import math
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from dedup import SAMPLE_BYTES, child, renamed
+from rich.console import Console
+
+from smallcoder.core.manifest import read_manifest
+from smallcoder.core.recipe import load_recipe
+from smallcoder.run import run_recipe
+from smallcoder.stages import STAGES
+
+RECIPE = """
+name = "{name}"
+[[stage]]
+name = "docs"
+use = "read"
+paths = {paths}
+[[stage]]
+name = "licensed"
+use = "licenses"
+from = {{ documents = "docs" }}
+policy = "any"
+[[stage]]
+name = "clean"
+use = "clean"
+from = {{ documents = "licensed" }}
+[[stage]]
+name = "redacted"
+use = "redact"
+from = {{ documents = "clean" }}
+[[stage]]
+name = "rules"
+use = "rules"
+from = {{ documents = "redacted" }}
+syntax = "{syntax}"
+[[stage]]
+name = "signals"
+use = "signals"
+from = {{ documents = "rules" }}
+trees = {trees}
+[[stage]]
+name = "unique"
+use = "dedup"
+from = {{ documents = "signals" }}
+[[stage]]
+name = "problems"
+use = "{use}"
+{settings}
+[[stage]]
+name = "decontaminated"
+use = "decontaminate"
+from = {{ documents = "unique", problems = "problems/problems" }}
+"""
+TINY = "def add{at}(first, second):\n    # Adds numbers.\n    return first + second * {at}\n\n\n" * 12
+
+
+def ours(work: str, folder: str, problems: str, parse: str) -> None:
+    """One run in this process, after a tiny one that loads what is compiled; prints its figures as JSON."""
+    tiny = Path(work) / "tiny"
+    for at in range(8):
+        (tiny / f"repository{at}").mkdir(parents=True, exist_ok=True)
+        (tiny / f"repository{at}" / "module.py").write_text(TINY.replace("{at}", str(at)))
+    run(Path(work), "warm", tiny, problems, parse)
+    print(json.dumps(run(Path(work), "real", Path(folder), problems, parse)))
+
+
+def run(work: Path, name: str, folder: Path, problems: str, parse: str) -> dict[str, Any]:
+    """CPU-seconds by stage of a run of the recipe over a folder, its peak memory, and the bytes read."""
+    syntax, trees = ("python", "true") if parse else ("off", "false")
+    use, settings = ("benchmarks", f"folder = {json.dumps(problems)}") if problems else ("drills", "")
+    recipe = work / f"{name}.toml"
+    paths = json.dumps([str(folder)])
+    recipe.write_text(RECIPE.format(name=name, paths=paths, syntax=syntax, trees=trees, use=use, settings=settings))
+    loaded = load_recipe(recipe, STAGES)
+    shutil.rmtree(work / name, ignore_errors=True)
+    seconds, peak, size = {}, 0, 0
+    for step in loaded.steps:
+        start = time.process_time()
+        run_recipe(loaded, work, only=step.name, console=Console(quiet=True))
+        seconds[step.name] = time.process_time() - start
+        manifest = read_manifest(work / name / step.name)
+        assert manifest is not None
+        peak = max(peak, manifest.peak_memory_bytes)
+        size = manifest.facts["bytes"] if step.name == "docs" else size
+    shutil.rmtree(work / name)
+    del seconds["problems"]
+    return {"seconds": seconds, "peak": peak, "bytes": size}
+
+
+def copy(folders: list[Path], target: Path, times: int, most: float = math.inf) -> None:
+    """Folders of repositories with `times` renamed copies of each Python file, until `most` bytes are written."""
+    total = 0
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            if total > most:
+                return
+            for salt in range(times if path.is_file() else 0):
+                text = renamed(path.read_bytes(), salt)
+                total += len(text)
+                inside = path.relative_to(folder)
+                copied = target / f"{inside.parts[0]}-{salt}" / inside
+                copied.parent.mkdir(parents=True, exist_ok=True)
+                copied.write_bytes(text)
+
+
+def show(name: str, found: dict[str, Any]) -> float:
+    """Prints the speed of each stage and of all; returns the CPU-seconds of all."""
+    megabytes, seconds = found["bytes"] / 1e6, sum(found["seconds"].values())
+    peak = found["peak"] / 2**30
+    print(f"{name:28}{megabytes:9.1f} MB {megabytes / seconds:7.2f} MB/CPU-s {peak:6.2f} GiB", flush=True)
+    print("    " + ", ".join(f"{stage} {megabytes / cost:.0f}" for stage, cost in found["seconds"].items()))
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--times", default="1")
+    parser.add_argument("--problems", default="", help="a folder of public benchmark files")
+    parser.add_argument("--datatrove", help="python of an environment that has it")
+    asked = parser.parse_args()
+    work = asked.work.absolute()
+    corpus = work / "corpus"
+    costs = []
+
+    def measure(parse: str) -> dict[str, Any]:
+        return child([sys.executable, __file__, "--ours", str(work), str(corpus), asked.problems, parse], work)
+
+    for times in map(int, asked.times.split(",")):
+        shutil.rmtree(corpus, ignore_errors=True)
+        copy(asked.folders, corpus, times)
+        for parse in ("", "parse"):
+            found = measure(parse)
+            seconds = show(f"smallcoder x{times}{', with parsing' if parse else ''}", found)
+            costs.append((math.log(found["bytes"]), math.log(seconds)))
+    if len(costs) > 2:
+        exponents = [(costs[-k][1] - costs[2 - k][1]) / (costs[-k][0] - costs[2 - k][0]) for k in (2, 1)]
+        print("CPU-seconds grow with the power {:.3f} of the bytes, with parsing {:.3f}".format(*exponents))
+    if asked.datatrove:
+        shutil.rmtree(corpus)
+        copy(asked.folders, corpus, 1, SAMPLE_BYTES / 4)
+        mine = measure("")
+        del mine["seconds"]["decontaminated"]
+        seconds = show("smallcoder, sample", mine)
+        peer = Path(__file__).with_name("peers") / "curate_datatrove.py"
+        theirs = child([asked.datatrove, str(peer), str(corpus), "OUT"], work)
+        print(f"datatrove {mine['bytes'] / 1e6 / theirs['seconds']:.2f} MB/CPU-s, {theirs['records']} kept")
+        print(f"    ratio {theirs['seconds'] / seconds:.1f}")
+    shutil.rmtree(corpus)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--ours"]:
+        ours(*sys.argv[2:])
+    else:
+        main()

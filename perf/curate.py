@@ -49,19 +49,15 @@ name = "redacted"
 use = "redact"
 from = {{ documents = "clean" }}
 [[stage]]
-name = "rules"
-use = "rules"
+name = "assessed"
+use = "assess"
 from = {{ documents = "redacted" }}
 syntax = "{syntax}"
-[[stage]]
-name = "signals"
-use = "signals"
-from = {{ documents = "rules" }}
 trees = {trees}
 [[stage]]
 name = "unique"
 use = "dedup"
-from = {{ documents = "signals" }}
+from = {{ documents = "assessed" }}
 [[stage]]
 name = "problems"
 use = "{use}"
@@ -71,7 +67,9 @@ name = "decontaminated"
 use = "decontaminate"
 from = {{ documents = "unique", problems = "problems/problems" }}
 """
-TINY = "def add{at}(first, second):\n    # Adds numbers.\n    return first + second * {at}\n\n\n" * 12
+TINY = (
+    "def add{at}(first, second):\n    # Adds numbers, one of them {at} times.\n    return first + second * {at}\n\n\n"
+)
 
 
 def ours(work: str, folder: str, problems: str, parse: str) -> None:
@@ -79,7 +77,9 @@ def ours(work: str, folder: str, problems: str, parse: str) -> None:
     tiny = Path(work) / "tiny"
     for at in range(8):
         (tiny / f"repository{at}").mkdir(parents=True, exist_ok=True)
-        (tiny / f"repository{at}" / "module.py").write_text(TINY.replace("{at}", str(at)))
+        (tiny / f"repository{at}" / "module.py").write_text(
+            "".join(TINY.format(at=99 * at + line) for line in range(12))
+        )
     run(Path(work), "warm", tiny, problems, parse)
     print(json.dumps(run(Path(work), "real", Path(folder), problems, parse)))
 

@@ -1,4 +1,4 @@
-"""Signals and rules without parsing: ours and peers in turn on the same documents, in MB per CPU-second of one core.
+"""Rules and signals in one pass, without parsing: ours and peers in turn, in MB per CPU-second of one core.
 
     python perf/signals.py [FOLDER ...]     folders of Python files; the standard library without one
 
@@ -12,6 +12,7 @@ import re
 import statistics
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,11 +20,12 @@ import numpy as np
 import pyarrow as pa
 
 from smallcoder.core.records import DOCUMENT
+from smallcoder.data import assess
 from smallcoder.data.buckets import read_thresholds
 from smallcoder.data.engine import BATCH
 from smallcoder.data.read import stdlib
-from smallcoder.data.rules import ADDRESSES, CONTACTS, ESCAPES, Config, judge
-from smallcoder.data.signals import NAMES, measure
+from smallcoder.data.rules import ADDRESSES, CONTACTS, ESCAPES
+from smallcoder.data.signals import NAMES
 
 ROUNDS, SAMPLE = 3, 40
 BASE64 = re.compile(r"[a-zA-Z0-9+/=\n]{64,}")
@@ -31,7 +33,7 @@ GENERATED = re.compile("auto-?generated|automatically generated|generated automa
 COMMENTS = re.compile(r"#[^\n]*|\"\"\".*?\"\"\"|'''.*?'''", re.DOTALL)
 STRINGS = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 WORDS = re.compile(r"\w+")
-NO_PARSING = Config(syntax="off")
+NO_PARSING = assess.Config(syntax="off")
 
 
 def batches(texts: list[str]) -> list[pa.RecordBatch]:
@@ -39,15 +41,10 @@ def batches(texts: list[str]) -> list[pa.RecordBatch]:
     return pa.Table.from_pylist(rows, schema=DOCUMENT).combine_chunks().to_batches(BATCH)
 
 
-def rules(texts: list[pa.RecordBatch]) -> None:
-    for batch in texts:
-        judge(NO_PARSING, batch)
-
-
-def signals(texts: list[pa.RecordBatch]) -> None:
+def rules_and_signals(texts: list[pa.RecordBatch]) -> None:
     thresholds = read_thresholds(None, NAMES)
     for batch in texts:
-        measure(batch, thresholds, {}, False)
+        assess.judge(NO_PARSING, thresholds, defaultdict(int), batch)
 
 
 def filters(texts: list[str]) -> None:
@@ -103,8 +100,7 @@ def main(folders: list[str]) -> None:
     few = texts[::SAMPLE]
     everything, part = (sum(len(text.encode()) for text in some) for some in (texts, few))
     columns = batches(texts)
-    rules(columns[:1])
-    signals(columns[:1])
+    rules_and_signals(columns[:1])
     peers: list[Callable[[list], None]] = [filters]
     try:
         datatrove(few[:2])
@@ -114,15 +110,14 @@ def main(folders: list[str]) -> None:
     print(f"{len(texts)} documents, {everything / 1e6:.1f} MB; median of {ROUNDS} rounds, MB per CPU-second")
     found: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
-        for function in (rules, signals):
-            found.setdefault(function.__name__, []).append(speed(function, columns, everything))
+        found.setdefault("ours", []).append(speed(rules_and_signals, columns, everything))
         for function in peers:
             found.setdefault(function.__name__, []).append(speed(function, few, part))
     medians = {name: float(np.median(values)) for name, values in found.items()}
     for name, value in medians.items():
         print(f"{name:12s}{value:8.1f}")
     for function in peers:
-        print(f"rules / {function.__name__:12s}{medians['rules'] / medians[function.__name__]:8.1f}")
+        print(f"ours / {function.__name__:12s}{medians['ours'] / medians[function.__name__]:8.1f}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Arrow schemas of everything that passes between stages, and the ids of their rows.
 
-A table is a folder of zstd parquet shards (`core/tables`) with exactly one of these schemas, in this column order.
+A table is a folder of lz4 parquet shards (`core/tables`) with exactly one of these schemas, in this column order.
 `lineage` lists the ids a record was made from, oldest first; it is empty for what was read from a source.
 """
 

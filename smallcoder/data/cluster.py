@@ -13,19 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from smallcoder.core.errors import InputError, SmallcoderError
 from smallcoder.core.progress import track
-from smallcoder.core.records import DOCUMENT
-from smallcoder.core.tables import Sieve, read_shard, require_kept, shards
-
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-    from smallcoder.data.engine import Judged
+from smallcoder.core.tables import read_shard, require_kept, shards
+from smallcoder.data.judged import Judged, Outputs, Side
 
 TASK_BYTES = 64 << 20  # of Arrow data
 BATCH = 256  # documents
@@ -84,21 +80,18 @@ def tasks(source: Path) -> list[Task]:
 
 
 def sift(
-    judge: "Callable[[pa.RecordBatch], Judged]", source: Path, out: Path, title: str
+    judge: Callable[[pa.RecordBatch], Judged], source: Path, out: Path, title: str, side: Side | None = None
 ) -> tuple[dict[str, Any], Counter[str]]:
     """`engine.sift` over the cluster. The first shards, `part-00000`, are empty where there is no task at all."""
 
     def one(task: Task) -> tuple[dict[str, Any], Counter[str]]:
-        counts: Counter[str] = Counter()
-        with Sieve(out, DOCUMENT, part=f"part-{task.number:05d}") as sieve:
+        with Outputs(out, side, part=f"part-{task.number:05d}") as outputs:
             for batch in read_shard(task.shard, None, BATCH, range(task.first, task.last)):
-                judged = judge(batch)
-                sieve.put(judged.batch, judged.reasons)
-                counts.update(judged.counts)
-            return sieve.facts(), counts
+                outputs.put(judge(batch))
+            return outputs.facts(), outputs.counts
 
-    with Sieve(out, DOCUMENT, part="part") as empty:
-        total, counts = empty.facts(), Counter[str]()
+    with Outputs(out, side) as empty:
+        total, counts = empty.facts(), empty.counts
     for facts, counted in track(spread(one, tasks(source)), title, unit="tasks"):
         counts.update(counted)
         _add(total, facts)

@@ -9,7 +9,6 @@ import multiprocessing
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,25 +16,13 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from smallcoder.core.progress import track
-from smallcoder.core.records import DOCUMENT
-from smallcoder.core.tables import Sieve, read_batches
+from smallcoder.core.tables import read_batches, require_kept
 from smallcoder.data import cluster
+from smallcoder.data.judged import Judged, Outputs, Side
 
 T = TypeVar("T")
 R = TypeVar("R")
 BATCH = 256  # documents
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What a filter says of a DOCUMENT batch: its rows, changed or not, and why to drop each (None keeps it).
-
-    `counts` are figures for the facts, summed over all batches.
-    """
-
-    batch: pa.RecordBatch
-    reasons: list[str | None]
-    counts: Counter[str] = field(default_factory=Counter)
 
 
 def sift(
@@ -46,21 +33,23 @@ def sift(
     *,
     workers: int = 1,
     processes: bool = False,
+    side: Side | None = None,
 ) -> tuple[dict[str, Any], Counter[str]]:
     """Run a filter over a table of documents into out/documents and out/dropped; the retention facts and the counts.
 
     `judge` must depend on nothing but the batch's rows, each row alone. With `processes` it must pickle: a module-level
-    function or a `partial` of one. Raises EmptyError where nothing is kept.
+    function or a `partial` of one. `side` is the table of its own that it writes. Raises EmptyError where nothing is
+    kept.
     """
     if cluster.connected():
-        return cluster.sift(judge, source, out, title)
-    counts: Counter[str] = Counter()
+        return cluster.sift(judge, source, out, title, side)
     judged = parallel_map(judge, read_batches(source, batch_rows=BATCH), workers, processes)
-    with Sieve(out, DOCUMENT) as sieve:
+    with Outputs(out, side) as outputs:
         for _, found in track(judged, title, unit="batches"):
-            sieve.put(found.batch, found.reasons)
-            counts.update(found.counts)
-        return sieve.close(), counts
+            outputs.put(found)
+    facts = outputs.facts()
+    require_kept(facts)
+    return facts, outputs.counts
 
 
 def parallel_map(

@@ -1,12 +1,12 @@
-"""Stage `rules`: drops documents that simple rules tell from what is worth learning, one reason word a rule.
+"""Simple rules that tell a document from what is worth learning, one reason word a rule.
 
 `RULES` is the table: they are tried in its order, and the first that a document fails gives the reason. Thresholds and
-their sources stand in `Config`. Code, data and prose have rules of their own, as Ling-Coder-Lite (arXiv 2503.17793,
+their sources stand in `Limits`. Code, data and prose have rules of their own, as Ling-Coder-Lite (arXiv 2503.17793,
 section 2.1) has them: no limit on line lengths for text about code, but on images, links and placeholders.
 
 A rule is a comparison of whole columns of counts (`scan`); where a pattern has the last word, it is searched only in
-documents that the counts leave open. 100 MB a CPU-second without parsing (60 with reading and writing), 11 with it, so
-the syntax rule comes last. `workers` are processes.
+documents that the counts leave open. Beside the scan they cost next to nothing, but for the syntax rule, which comes
+last: Python's parser does 13 MB a CPU-second.
 
 Not here: licences, statistical and learned quality, personal data, natural language, and running the code: an
 execution check needs a sandbox, which this part must not import.
@@ -14,18 +14,15 @@ execution check needs a sandbox, which this part must not import.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import StageConfig
 from smallcoder.data.clean import GENERATED
-from smallcoder.data.engine import Judged, sift
 from smallcoder.data.lexicon import DOUBLE, QUOTES, features, kind
 from smallcoder.data.read.files import VENDORED
 from smallcoder.data.syntax import errors, parses
@@ -66,7 +63,7 @@ PLACEHOLDERS = re.compile(
 LOREM = re.compile("lorem ipsum", re.IGNORECASE)  # C4 (arXiv 1910.10683)
 
 
-class Config(StageConfig):
+class Limits(StageConfig):
     """Thresholds: a document at a threshold stays. Lengths in characters, shares between 0 and 1."""
 
     generated: bool = False  # keep files that say a program wrote them, or whose name does
@@ -104,7 +101,6 @@ class Config(StageConfig):
     max_contacts: float = 0.5  # Ling-Coder-Lite: e-mail addresses, telephone numbers, dates
     syntax: Literal["off", "python", "all"] = "python"  # Mify-Coder (arXiv 2512.23747, section 3.3.4); all: tree-sitter
     max_errors: float = 0.05  # ours: share of the text that tree-sitter cannot place
-    workers: int = run_only(1, ge=1)
 
 
 @dataclass(frozen=True)
@@ -132,41 +128,28 @@ class Rule:
     """
 
     kinds: frozenset[str]
-    suspects: Callable[[Batch, Config], Array]
-    fails: Callable[[str, str | None, Any, Config], bool] | None = None
+    suspects: Callable[[Batch, Limits], Array]
+    fails: Callable[[str, str | None, Any, Limits], bool] | None = None
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped."""
-    facts, _ = sift(partial(judge, config), inputs["documents"], out, "rules", workers=config.workers, processes=True)
-    return facts
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
-
-
-def judge(config: Config, batch: pa.RecordBatch) -> Judged:
-    """Judge a DOCUMENT batch by the table of rules; its rows stay as they are."""
-    from smallcoder.data.scan import scan
-
+def reasons(batch: pa.RecordBatch, counts: Array, limits: Limits) -> list[str | None]:
+    """Why to drop each row of a DOCUMENT batch, None to keep it; `counts` are those of its texts (`scan`)."""
     languages = batch.column("lang").to_pylist()
     texts = batch.column("text")
-    docs = Batch(texts, batch.column("path"), languages, scan(texts, languages))
+    docs = Batch(texts, batch.column("path"), languages, counts)
     kinds = [kind(lang) for lang in languages]
     of_kind = {one: np.array([other == one for other in kinds], bool) for one in ("code", "data", "prose")}
-    reasons: list[str | None] = [None] * len(languages)
+    found: list[str | None] = [None] * len(languages)
     left = np.ones(len(languages), bool)
     for reason, rule in RULES.items():
-        suspects = left & rule.suspects(docs, config)
+        suspects = left & rule.suspects(docs, limits)
         suspects &= np.logical_or.reduce([of_kind[one] for one in rule.kinds])
         for row in np.flatnonzero(suspects).tolist():
             text = texts[row].as_py() or "" if rule.fails else ""
-            if rule.fails is None or rule.fails(text, languages[row], docs.counts[row], config):
-                reasons[row] = reason
+            if rule.fails is None or rule.fails(text, languages[row], counts[row], limits):
+                found[row] = reason
                 left[row] = False
-    return Judged(batch, reasons)
+    return found
 
 
 def _matches(column: pa.Array, pattern: str, ignore_case: bool = False) -> Array:
@@ -175,12 +158,12 @@ def _matches(column: pa.Array, pattern: str, ignore_case: bool = False) -> Array
     return found.fill_null(False).to_numpy(zero_copy_only=False)
 
 
-def _generated(docs: Batch, limits: Config) -> Array:
+def _generated(docs: Batch, limits: Limits) -> Array:
     named = _matches(docs.paths, GENERATED_PATHS)
     return np.zeros_like(named) if limits.generated else named | _matches(docs.texts, HEAD, ignore_case=True)
 
 
-def _minified(docs: Batch, limits: Config) -> Array:
+def _minified(docs: Batch, limits: Limits) -> Array:
     packed = docs["characters"] > (limits.minified_line + 1) * docs["lines"]
     dense = docs["blanks"] < limits.min_blanks * docs["characters"]
     return (packed & docs.among("javascript", "typescript", "css")) | (dense & (docs["characters"] >= 1000))
@@ -200,18 +183,18 @@ def _commented(docs: Batch) -> Array:
     return np.array([features(lang) & ~(QUOTES | DOUBLE) != 0 for lang in docs.languages], bool)
 
 
-def _hidden(text: str, lang: str | None, counts: Any, limits: Config) -> bool:
+def _hidden(text: str, lang: str | None, counts: Any, limits: Limits) -> bool:
     visible = len(" ".join(MARKUP.sub(" ", text).split()))
     return visible < limits.min_visible_text or visible < limits.min_visible * len(text)
 
 
-def _suspected_encoded(docs: Batch, limits: Config) -> Array:
+def _suspected_encoded(docs: Batch, limits: Limits) -> Array:
     most = limits.max_encoded * docs["bytes"]
     found = (docs["encoded_run"] > limits.max_encoded_run) | (docs["encoded"] > most)
     return found | (docs["hexlike_run"] > limits.max_encoded_run) | (docs["hexlike"] > most)
 
 
-def _encoded(text: str, lang: str | None, counts: Any, limits: Config) -> bool:
+def _encoded(text: str, lang: str | None, counts: Any, limits: Limits) -> bool:
     most = limits.max_encoded * counts["bytes"]
     if counts["encoded_run"] > limits.max_encoded_run or counts["encoded"] > most:
         return True
@@ -223,20 +206,20 @@ def _encoded(text: str, lang: str | None, counts: Any, limits: Config) -> bool:
 # sevenths digits, an e-mail address has one @ in 320 characters, dates and telephone numbers are a third digits.
 
 
-def _suspected_addresses(docs: Batch, limits: Config) -> Array:
+def _suspected_addresses(docs: Batch, limits: Limits) -> Array:
     most = limits.max_addresses * docs["characters"]
     return docs["url_bytes"] + 2 * docs["digits"] + 13 * docs["colons"] > most
 
 
-def _mostly_addresses(text: str, lang: str | None, counts: Any, limits: Config) -> bool:
+def _mostly_addresses(text: str, lang: str | None, counts: Any, limits: Limits) -> bool:
     return counts["url_bytes"] + _matched(ADDRESSES, text) > limits.max_addresses * len(text)
 
 
-def _suspected_contacts(docs: Batch, limits: Config) -> Array:
+def _suspected_contacts(docs: Batch, limits: Limits) -> Array:
     return 320 * docs["mails"] + 3 * docs["digits"] > limits.max_contacts * docs["characters"]
 
 
-def _mostly_contacts(text: str, lang: str | None, counts: Any, limits: Config) -> bool:
+def _mostly_contacts(text: str, lang: str | None, counts: Any, limits: Limits) -> bool:
     return _matched(CONTACTS, text) > limits.max_contacts * len(text)
 
 
@@ -244,23 +227,23 @@ def _matched(pattern: re.Pattern[str], text: str) -> int:
     return sum(len(match[0]) for match in pattern.finditer(text))
 
 
-def _placeholders(text: str, lang: str | None, counts: Any, limits: Config) -> bool:
+def _placeholders(text: str, lang: str | None, counts: Any, limits: Limits) -> bool:
     return LOREM.search(text) is not None or _matched(PLACEHOLDERS, text) > limits.max_placeholders * len(text)
 
 
-def _syntax_error(text: str, lang: str | None, counts: Any, limits: Config) -> bool:
+def _syntax_error(text: str, lang: str | None, counts: Any, limits: Limits) -> bool:
     if lang == "python":
         return not parses(text)
     share = errors(text, lang)
     return share is not None and share > limits.max_errors
 
 
-def _parsed(docs: Batch, limits: Config) -> Array:
+def _parsed(docs: Batch, limits: Limits) -> Array:
     every = {"off": False, "python": False, "all": True}[limits.syntax]
     return np.array([every or (limits.syntax == "python" and lang == "python") for lang in docs.languages], bool)
 
 
-def _all(docs: Batch, limits: Config) -> Array:
+def _all(docs: Batch, limits: Limits) -> Array:
     return np.ones(len(docs.languages), bool)
 
 

@@ -4,7 +4,7 @@ Source code passes untouched. Of text it drops what comes from mathematical sour
 not hold the same pages twice: hosts of the table in `kinds.toml`, and every page that the optional input `math` holds
 too (Mify-Coder, arXiv 2512.23747, section 3.2: 3% of its tokens). The URL of a document is what its `path`, else its
 `repo`, else its `source` begins with. Image references, links and placeholders are stripped (`references`); to drop
-documents for them, as Ling-Coder-Lite does, is for `rules`. The facts hold the shares of kinds and domains.
+documents for them, as Ling-Coder-Lite does, is for `assess`. The facts hold the shares of kinds and domains.
 
 About 10 MB a CPU-second of documentation full of links, more without. Memory: 64 bytes for every page of `math`.
 It converts no HTML, and does not judge how well a text is written.

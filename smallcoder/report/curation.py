@@ -83,7 +83,7 @@ def _problems(facts: dict[str, Any]) -> Finding | None:
 FINDINGS: dict[str, Callable[[dict[str, Any]], Finding | None]] = {
     "licenses": _licenses,
     "redact": _redactions,
-    "signals": _buckets,
+    "assess": _buckets,
     "dedup": _copies,
     "decontaminate": _problems,
 }

@@ -1,14 +1,14 @@
 """Filters on a Ray cluster of two workers give the tables that one process gives."""
 
 import os
-from functools import partial
+import shutil
 
 import pytest
 
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.records import DOCUMENT, record_id
 from smallcoder.core.tables import TableWriter, read_batches, read_table, table_digest
-from smallcoder.data import clean, cluster, engine, rules
+from smallcoder.data import assess, clean, cluster, engine
 
 pytest.importorskip("daft")
 ray = pytest.importorskip("ray")
@@ -44,21 +44,26 @@ def two_workers():
 
 
 def outcome(folder):
-    return {name: table_digest(read_batches(folder / name)) for name in ("documents", "dropped")}
+    return {path.name: table_digest(read_batches(path)) for path in sorted(folder.iterdir())}
 
 
 def test_a_cluster_and_one_process_make_equal_tables(source, two_workers, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "TASK_BYTES", 4000)
     assert len(cluster.tasks(source)) > 3
-    judges = {"clean": clean.judge, "rules": partial(rules.judge, rules.Config(min_lines=6, workers=2))}
-    for name, judge in judges.items():
-        spread = engine.sift(judge, source, tmp_path / name / "spread", name)
-        monkeypatch.setattr(cluster, "_connected", False)
-        alone = engine.sift(judge, source, tmp_path / name / "alone", name)
+    for stage, settings in ((clean, {}), (assess, {"min_lines": 6, "keep": "medium"})):
+        facts = []
+        for name, connected in (("spread", True), ("alone", False)):
+            monkeypatch.setattr(cluster, "_connected", connected)
+            (tmp_path / name).mkdir()
+            facts.append(stage.run(stage.Config(**settings), {"documents": source}, tmp_path / name))
         monkeypatch.setattr(cluster, "_connected", True)
-        assert spread == alone
-        assert spread[0]["dropped"]
-        assert outcome(tmp_path / name / "spread") == outcome(tmp_path / name / "alone")
+        assert facts[0] == facts[1]
+        assert facts[0]["dropped"]
+        made = [outcome(tmp_path / name) for name in ("spread", "alone")]
+        assert made[0] == made[1]
+        assert len(made[0]) == (4 if stage is assess else 2)
+        for name in ("spread", "alone"):
+            shutil.rmtree(tmp_path / name)
 
 
 def test_errors_cross_the_cluster_as_they_are(source, two_workers, tmp_path):

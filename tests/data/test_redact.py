@@ -170,6 +170,13 @@ def test_stage_changes_texts_counts_and_drops_only_on_request(documents, run) ->
     assert "@" not in dropped[0]["text"]
 
 
+def test_a_table_without_a_single_candidate_stays_as_it_is(documents, run) -> None:
+    kept, dropped, facts = run(stage, {}, documents=documents(["x\n", ""]))
+    assert [row["text"] for row in kept] == ["x\n", ""]
+    assert not dropped
+    assert facts["redacted"] == {}
+
+
 def test_workers_and_neighbours_change_nothing(documents, run) -> None:
     rng = random.Random(4)
     plants = secrets(rng, 8)

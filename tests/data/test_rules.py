@@ -8,7 +8,8 @@ import pytest
 
 from smallcoder.core.records import DOCUMENT
 from smallcoder.core.tables import table_digest
-from smallcoder.data import rules
+from smallcoder.data import assess, rules
+from smallcoder.data.scan import scan
 from smallcoder.data.syntax import Tree, errors, parses, tree
 
 GOOD = "".join(f"def add{at}(first, second):\n    return first + second * {at}\n\n" for at in range(12))
@@ -88,6 +89,10 @@ def batch_of(rows: list[dict[str, str]]) -> pa.RecordBatch:
     )
 
 
+def judged(limits: rules.Limits, batch: pa.RecordBatch) -> list[str | None]:
+    return rules.reasons(batch, scan(batch.column("text"), batch.column("lang").to_pylist()), limits)
+
+
 SETTINGS = {"few_comments": {"min_comments": 0.01}, "links": {"max_addresses": 1}}
 
 
@@ -95,7 +100,7 @@ SETTINGS = {"few_comments": {"min_comments": 0.01}, "links": {"max_addresses": 1
 def test_each_rule(reason: str, documents, run) -> None:
     good = GOOD if reason != "few_comments" else "# Adds numbers.\n" * 3 + GOOD
     source = documents([good, {"text": good} | BAD[reason], {"text": PROSE, "lang": "markdown"}])
-    kept, dropped, _ = run(rules, SETTINGS.get(reason, {}), documents=source)
+    kept, dropped, _ = run(assess, SETTINGS.get(reason, {}), documents=source)
     assert [row["text"] for row in kept] == [good, PROSE]
     assert [row["reason"] for row in dropped] == [reason]
 
@@ -109,11 +114,11 @@ def test_generated_files_are_known_by_name_and_by_their_first_lines_only() -> No
         {"text": "\n" * 5 + "# automatically generated\n" + GOOD},
     ]
     batch = batch_of(rows)
-    assert rules.judge(rules.Config(syntax="off"), batch).reasons == ["generated", "generated", None, "generated", None]
+    assert judged(rules.Limits(syntax="off"), batch) == ["generated", "generated", None, "generated", None]
 
 
 def test_prose_and_data_have_rules_of_their_own() -> None:
-    config = rules.Config()
+    config = rules.Limits()
     rows = [
         {"text": (PROSE.strip() + " ") * 2, "lang": "markdown"},  # one line of more than 1,000 characters
         {"text": '{"name": "a value", "other": [1, 2, 3], "more": "text of a value"}', "lang": "json"},
@@ -121,7 +126,7 @@ def test_prose_and_data_have_rules_of_their_own() -> None:
         {"text": PROSE + "See {{ name }} and [insert your name here], TODO, TBD, coming soon.\n", "lang": "markdown"},
     ]
     batch = batch_of(rows)
-    assert rules.judge(config, batch).reasons == [None, None, None, "placeholders"]
+    assert judged(config, batch) == [None, None, None, "placeholders"]
 
 
 def test_other_languages_are_parsed_by_tree_sitter() -> None:
@@ -133,8 +138,8 @@ def test_other_languages_are_parsed_by_tree_sitter() -> None:
         {"text": GOOD, "lang": "brainfuck"},  # no grammar: kept
     ]
     batch = batch_of(rows)
-    assert rules.judge(rules.Config(syntax="all"), batch).reasons == [None, "syntax_error", None]
-    assert rules.judge(rules.Config(), batch).reasons == [None] * 3
+    assert judged(rules.Limits(syntax="all"), batch) == [None, "syntax_error", None]
+    assert judged(rules.Limits(), batch) == [None] * 3
     found = [tree(text, "c") or Tree(1, 0) for text in ("int x;\n", "int f() { if (1) { return (2 + (3)); } }\n")]
     assert [one.errors for one in found] == [0, 0]
     assert 1 < found[0].depth < found[1].depth
@@ -142,7 +147,7 @@ def test_other_languages_are_parsed_by_tree_sitter() -> None:
 
 
 def test_escaped_data_is_found_in_any_spelling() -> None:
-    config = rules.Config()
+    config = rules.Limits()
     data = random.Random(0).randbytes(400)
     spellings = [
         ", ".join(f"0x{byte:02x}" for byte in data).replace(", ", ","),
@@ -153,13 +158,13 @@ def test_escaped_data_is_found_in_any_spelling() -> None:
     for spelling in spellings:
         lines = "\n".join(spelling[at : at + 80] for at in range(0, len(spelling), 80))
         batch = batch_of([{"text": GOOD[:400] + lines, "lang": "css"}])
-        assert rules.judge(config, batch).reasons[0] in {"encoded_data", "few_letters"}
+        assert judged(config, batch)[0] in {"encoded_data", "few_letters"}
 
 
 def test_settings_turn_rules_off(documents, run) -> None:
     items = [{"text": GOOD} | BAD[reason] for reason in ("vendored", "generated", "too_short", "syntax_error")]
     off = {"vendored": True, "generated": True, "min_lines": 0, "syntax": "off"}
-    kept, _, _ = run(rules, off, documents=documents([*items, GOOD]))
+    kept, _, _ = run(assess, off, documents=documents([*items, GOOD]))
     assert len(kept) == 5
 
 
@@ -182,6 +187,6 @@ def test_workers_change_nothing(documents, run) -> None:
     items = [{"text": GOOD + f"# {at}\n"} | rng.choice([{}, *BAD.values()]) | {"id": str(at)} for at in range(600)]
     digests = set()
     for workers in (1, 2):
-        kept, dropped, _ = run(rules, {"workers": workers}, documents=documents(items))
+        kept, dropped, _ = run(assess, {"workers": workers}, documents=documents(items))
         digests.add(tuple(table_digest([pa.RecordBatch.from_pylist(part)]) for part in (kept, dropped)))
     assert len(digests) == 1

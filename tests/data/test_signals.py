@@ -12,9 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallcoder.core.errors import InputError
-from smallcoder.core.tables import read_batches, table_digest
-from smallcoder.data import buckets, lexicon
-from smallcoder.data import signals as stage
+from smallcoder.data import buckets, lexicon, signals
 from smallcoder.data.distributions import Distributions
 from smallcoder.data.scan import COUNTS, LIMIT, scan
 from tests.data.plain_signals import plain_counts
@@ -22,7 +20,6 @@ from tests.data.plain_signals import plain_counts
 FILES = 1000
 PLAIN = "".join(f"def add{at}(first, second):\n    return first + second * {at}\n\n" for at in range(12))
 REAL = Path(json.decoder.__file__).read_text(encoding="utf-8")
-KNOWN = PLAIN.replace("(first, second):\n", '(first, second):\n    """Adds two numbers, the second one weighted."""\n')
 
 
 def differences(texts: list[str], languages: list[str | None]) -> list[tuple[int, str, int, int]]:
@@ -121,52 +118,12 @@ def test_slices_nulls_and_empty_columns() -> None:
     assert len(scan(pa.array([], pa.large_string()), [])) == 0
 
 
-def test_stage(documents, run, tmp_path: Path) -> None:
-    bad = "x = [\n" + "    1, 2, 3, 4, 5,\n" * 80 + "]\n"
-    items = [
-        {"text": REAL, "repo": "one", "stars": 50, "forks": 9, "id": "a"},
-        {"text": bad, "repo": "one", "id": "b"},
-    ]
-    source = documents([*items, {"text": PLAIN, "id": "c"}, {"text": "", "id": "d", "lang": "markdown"}])
-    kept, dropped, facts = run(stage, {}, documents=source)
-    quality = {row["id"]: row["quality"] for row in kept}
-    assert not dropped
-    assert quality["a"] > quality["c"] > quality["b"]
-    assert quality["d"] < quality["a"]
-    assert sum(part["records"] for part in facts["buckets"].values()) == 4
-    assert set(facts["distributions"]) == {"python", "markdown"}
-    assert facts["distributions"]["python"]["signals"]["lines"]["documents"] == 3
-    out = tmp_path / "out1"
-    rows = {row["id"]: row for batch in read_batches(out / "signals") for row in batch.to_pylist()}
-    assert rows["a"]["bucket"] == "high"
-    assert rows["a"]["repository_files"] == 2
-    assert rows["c"]["stars"] is None
-    assert rows["b"]["duplicate_line_share"] > 0.9
-    repositories = [row for batch in read_batches(out / "repositories") for row in batch.to_pylist()]
-    assert [(row["repo"], row["files"], row["stars"]) for row in repositories] == [("one", 2, 50)]
-    kept, dropped, _ = run(stage, {"keep": "high"}, documents=source)
-    assert {row["reason"] for row in dropped} <= {"medium_quality", "low_quality"}
-    assert "a" in {row["id"] for row in kept}
-
-
-def test_order_and_workers_change_nothing(documents, run, tmp_path: Path) -> None:
-    rng = random.Random(3)
-    items = [{"text": KNOWN[: rng.randrange(1, 800)], "repo": f"r{at % 7}", "id": str(at)} for at in range(600)]
-    results = []
-    for number, (workers, rows) in enumerate([(1, items), (2, items[::-1])], start=1):
-        _, _, facts = run(stage, {"workers": workers}, documents=documents(rows))
-        folders = ("documents", "signals", "repositories")
-        digests = [table_digest(read_batches(tmp_path / f"out{number}" / name)) for name in folders]
-        results.append((digests, facts))
-    assert results[0] == results[1]
-
-
 def test_thresholds_can_be_changed_and_mistakes_are_named(tmp_path: Path) -> None:
     place = tmp_path / "mine.toml"
     place.write_text("high = 90\nmedium = 50\n[code.lines]\nrises = [0, 10]\npoints = 100\n")
-    found = buckets.read_thresholds(place, stage.NAMES)
-    values = np.full((4, len(stage.NAMES)), np.nan)
-    values[:3, stage.NAMES.index("lines")] = [0, 9, 20]
+    found = buckets.read_thresholds(place, signals.NAMES)
+    values = np.full((4, len(signals.NAMES)), np.nan)
+    values[:3, signals.NAMES.index("lines")] = [0, 9, 20]
     quality = found.quality(values, ["code"] * 4)
     assert quality.tolist() == [0, 90, 100, 100]
     assert found.buckets(quality).tolist() == [2, 0, 0, 0]
@@ -182,9 +139,9 @@ def test_thresholds_can_be_changed_and_mistakes_are_named(tmp_path: Path) -> Non
     ):
         place.write_text(text)
         with pytest.raises(InputError):
-            buckets.read_thresholds(place, stage.NAMES)
+            buckets.read_thresholds(place, signals.NAMES)
     with pytest.raises(InputError):
-        buckets.read_thresholds(tmp_path / "none.toml", stage.NAMES)
+        buckets.read_thresholds(tmp_path / "none.toml", signals.NAMES)
 
 
 def test_quantiles_are_near_the_exact_ones() -> None:

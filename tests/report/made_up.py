@@ -84,7 +84,7 @@ def make_run(folder: Path) -> Path:
     manifest(
         folder,
         "rules",
-        "rules",
+        "assess",
         sieve(700, {"syntax_error": 120, "long_line": 80}),
         inputs={"documents": "docs/documents"},
     )
@@ -93,7 +93,7 @@ def make_run(folder: Path) -> Path:
     manifest(folder, "licensed", "licenses", {**licensed, "policy": "permissive", "headers": {"added": {"records": 7}}})
     manifest(folder, "redacted", "redact", {"redacted": {"documents": 5, "email": 9, "ip_address": 4}})
     buckets = {"high": {"records": 600, "bytes": 5_000_000}, "low": {"records": 100, "bytes": 70_000}}
-    manifest(folder, "signals", "signals", {"buckets": buckets, "thresholds": {"high": 85.0, "medium": 65.0}})
+    manifest(folder, "assessed", "assess", {"buckets": buckets, "thresholds": {"high": 85.0, "medium": 65.0}})
     measured = {"recall": 0.9864, "interval": [0.9296, 0.9975], "precision": 1.0, "pairs": 78, "pairs_looked_at": 3179}
     manifest(folder, "unique", "dedup", {"measured": measured, "near_groups": 31, "pairs_in_a_band": 1665})
     found = {"problems": 164, "problems_found": 1, "documents_by_benchmark": {"humaneval/test": 2}}

@@ -85,7 +85,7 @@ def test_any_part_of_a_run_gives_a_page(tmp_path):
 def test_stages_that_say_little_or_odd_things(tmp_path):
     uses = (
         "read",
-        "rules",
+        "clean",
         "split",
         "tokenizer",
         "pack",
@@ -96,7 +96,7 @@ def test_stages_that_say_little_or_odd_things(tmp_path):
         "gguf",
         "licenses",
         "redact",
-        "signals",
+        "assess",
         "dedup",
         "decontaminate",
         "new",
@@ -121,8 +121,8 @@ def test_stages_that_say_little_or_odd_things(tmp_path):
 
 
 def test_stages_come_after_what_they_are_made_from(tmp_path):
-    manifest(tmp_path, "c", "rules", sieve(1, {}), inputs={"documents": "b/documents"})
-    manifest(tmp_path, "b", "rules", sieve(1, {}), inputs={"documents": "a/documents"})
+    manifest(tmp_path, "c", "clean", sieve(1, {}), inputs={"documents": "b/documents"})
+    manifest(tmp_path, "b", "clean", sieve(1, {}), inputs={"documents": "a/documents"})
     manifest(tmp_path, "a", "read", sieve(1, {}))
     manifest(tmp_path, "a.partial", "read", sieve(1, {}))
     assert [stage.stage for stage in load_stages(tmp_path)] == ["a", "b", "c"]

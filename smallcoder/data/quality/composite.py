@@ -5,7 +5,7 @@ and sends back what has a composite score below a threshold, for instance 85 of 
 weighed, so that is the recipe's to say. Components are
 
     "classifier"    the probability of a `quality_classifier`, where that input is given
-    "quality"       what an earlier stage wrote into the column, such as rules or buckets, where it is listed
+    "quality"       what an earlier stage wrote into the column, such as `assess`, where it is listed
     any other       the score of that name in the inputs `scores`, `more_scores` and `perplexity`
 
 Each is put on one scale by a line through three points: `zero` is worth 0, `passes` is worth the threshold, `full` is
@@ -72,7 +72,7 @@ class Config(StageConfig):
     components: dict[str, Component] = {}
     threshold: float = Field(default=85.0, ge=0.0, le=100.0)  # Ling-Coder-Lite, section 2.1
     high: float = 85.0  # ours: what passes by default
-    medium: float = 65.0  # as in thresholds.toml, by which `signals` and `tally` judge
+    medium: float = 65.0  # as in thresholds.toml, by which `assess` and `tally` judge
     workers: int = run_only(1, ge=1)
 
 

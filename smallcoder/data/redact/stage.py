@@ -56,13 +56,14 @@ def judge(config: Config, batch: pa.RecordBatch) -> Judged:
     offsets, data = buffers(batch.column("text"))
     anchors = find_anchors(offsets, data)
     rows, starts = np.unique(anchors[:, 0], return_index=True)
+    places_of = np.split(anchors[:, 1:], starts[1:]) if len(rows) else []
     langs = batch.column("lang").to_pylist()
     most = config.max_redactions
     counts: Counter[str] = Counter()
     reasons: list[str | None] = [None] * batch.num_rows
     changed = np.zeros(batch.num_rows, bool)
     texts: list[str] = []
-    for row, places in zip(rows.tolist(), np.split(anchors[:, 1:], starts[1:]), strict=True):
+    for row, places in zip(rows.tolist(), places_of, strict=True):
         text = data[offsets[row] : offsets[row + 1]].tobytes()
         redacted, found = redact_row(text, places, langs[row])
         if not found:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from smallcoder.core.errors import InputError, LockedError
-from smallcoder.core.tables import read_batches, table_digest
+from smallcoder.core.tables import folder_digest
 
 MANIFEST = "manifest.json"
 IDENTITY = "identity.json"
@@ -106,7 +106,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def _digest(path: Path) -> str:
     if path.is_dir() and any(path.glob("*.parquet")):
-        return table_digest(read_batches(path))
+        return folder_digest(path)
     digest = blake2b(digest_size=16)
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     for file in files:

@@ -2,7 +2,8 @@
 
 A stage's table is written once and read a few times: with lz4 that takes half the time of zstd, on half as much disk
 again. A shard is closed at `SHARD_BYTES` of Arrow data, so neither a writer nor a reader ever holds more than one.
-`table_digest` names the contents alone: row order, shard boundaries and compression do not count.
+`table_digest` names the contents alone: row order, shard boundaries and compression do not count. Every shard's footer
+holds that of its rows, so the digest of a folder costs no reading.
 """
 
 from collections import Counter
@@ -22,6 +23,7 @@ from smallcoder.core.records import with_reason
 
 SHARD_BYTES = 256 << 20
 BATCH_ROWS = 1024
+DIGEST = b"smallcoder.digest"  # in the footer of a shard
 
 
 class TableWriter:
@@ -39,6 +41,7 @@ class TableWriter:
         self._shard_bytes = shard_bytes
         self._shard = 0
         self._in_shard = 0
+        self._digest = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._file = self._open()
 
@@ -55,11 +58,12 @@ class TableWriter:
         table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
         table = table.select(self.schema.names).cast(self.schema)
         if self._in_shard and self._in_shard + table.nbytes > self._shard_bytes:
-            self._file.close()
+            self.close()
             self._shard += 1
-            self._in_shard = 0
+            self._in_shard = self._digest = 0
             self._file = self._open()
         self._file.write_table(table)
+        self._digest += sum(_digest(batch) for batch in table.to_batches())
         self._in_shard += table.nbytes
         self.bytes += table.nbytes
         self.rows += table.num_rows
@@ -69,7 +73,10 @@ class TableWriter:
         self.write(pa.RecordBatch.from_pylist(list(rows), schema=self.schema))
 
     def close(self) -> None:
-        self._file.close()
+        """Finish the last shard. Closing twice does no harm."""
+        if self._file.is_open:
+            self._file.add_key_value_metadata({DIGEST: _hexadecimal(self._digest)})
+            self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -190,11 +197,40 @@ def count_rows(folder: Path) -> int:
 
 
 def table_digest(batches: Iterable[pa.RecordBatch]) -> str:
-    """A 128-bit digest of a multiset of rows: the sum of the rows' BLAKE2b hashes over a canonical encoding."""
+    """A 128-bit digest of a multiset of rows: the sum of the BLAKE2b hashes of each."""
+    return _hexadecimal(sum(_digest(batch) for batch in batches))
+
+
+def folder_digest(folder: Path) -> str:
+    """`table_digest` of a folder, from the footers of shards that TableWriter wrote; others are read."""
     total = 0
-    for batch in batches:
-        names = batch.schema.names
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            data = msgpack.packb(dict(zip(names, row, strict=True))) or b""
-            total += int.from_bytes(blake2b(data, digest_size=16).digest(), "little")
-    return f"{total % (1 << 128):032x}"
+    for path in shards(folder):
+        known = (pq.read_metadata(path).metadata or {}).get(DIGEST)
+        total += int(known or table_digest(read_shard(path)), 16)
+    return _hexadecimal(total)
+
+
+def _hexadecimal(digest: int) -> str:
+    return f"{digest % (1 << 128):032x}"
+
+
+def _digest(batch: pa.RecordBatch) -> int:
+    """The sum of the rows' hashes: of their names and small values in msgpack, then of the bytes of long texts."""
+    long = [field.name for field in batch.schema if field.type == pa.large_string()]
+    names = [name for name in batch.schema.names if name not in long]
+    lengths = [pc.call_function("binary_length", [batch.column(name)]).to_pylist() for name in long]
+    texts = [_bytes(batch.column(name)) for name in long]
+    total = 0
+    for row, values in enumerate(zip(*(batch.column(name).to_pylist() for name in names), *lengths, strict=True)):
+        hashed = blake2b(msgpack.packb(dict(zip(names + long, values, strict=True))) or b"", digest_size=16)
+        for offsets, data in texts:
+            hashed.update(data[offsets[row] : offsets[row + 1]])
+        total += int.from_bytes(hashed.digest(), "little")
+    return total
+
+
+def _bytes(column: pa.Array) -> tuple[list[int], memoryview]:
+    """The offsets and the bytes of a large_string column, without a copy."""
+    _, offsets, data = column.buffers()
+    bounds = memoryview(offsets).cast("q")[column.offset : column.offset + len(column) + 1].tolist() if offsets else []
+    return bounds or [0] * (len(column) + 1), memoryview(data or b"")

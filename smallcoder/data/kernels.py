@@ -262,3 +262,33 @@ def grams(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
         used = bounds[row]
         bounds[row + 1] = used + _shingles(data[offsets[row] : offsets[row + 1]], True, ring, out[used:])
     return out[: bounds[rows]].copy(), bounds
+
+
+_BLANK = np.array([c in b"\t " for c in range(256)])
+_PLAIN = np.array([c in b"\t\n" or 32 <= c < 127 for c in range(256)])
+
+
+@nb.njit(nogil=True, cache=True)
+def plain_rows(offsets: Array, data: Array) -> Array:
+    """Which texts are ASCII without control characters, trailing blanks or four line feeds in a row, bool [rows].
+
+    They begin with something else than a line feed and end with exactly one.
+    """
+    plain = np.zeros(len(offsets) - 1, np.bool_)
+    for row in range(len(plain)):
+        feeds, before = 1, np.uint8(32)
+        for i in range(offsets[row], offsets[row + 1]):
+            c = data[i]
+            if not _PLAIN[c]:
+                feeds = 9
+                break
+            if c == 10:
+                feeds += 1
+                if _BLANK[before] or feeds > 3:
+                    feeds = 9
+                    break
+            else:
+                feeds = 0
+            before = c
+        plain[row] = feeds == 1 and before == 10
+    return plain

@@ -1,13 +1,23 @@
 import random
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.records import record_id
-from smallcoder.core.tables import Sieve, TableWriter, count_rows, read_batches, read_table, shards, table_digest
+from smallcoder.core.tables import (
+    Sieve,
+    TableWriter,
+    count_rows,
+    folder_digest,
+    read_batches,
+    read_table,
+    shards,
+    table_digest,
+)
 
 SCHEMA = pa.schema([("id", pa.string()), ("text", pa.large_string()), ("lineage", pa.list_(pa.string()))])
 ROWS = [{"id": str(i), "text": "x" * i, "lineage": ["a"] * (i % 3)} for i in range(500)]
@@ -35,6 +45,18 @@ def test_digest_ignores_order_and_shards_but_sees_every_change(tmp_path):
     changed = [*ROWS[:-1], {**ROWS[-1], "text": "y"}]
     assert table_digest(read_batches(write(tmp_path / "c", changed))) != digest
     assert table_digest(read_batches(write(tmp_path / "d", [*ROWS, ROWS[0]]))) != digest
+    pq.write_table(pa.Table.from_pylist(ROWS, SCHEMA), tmp_path / "foreign.parquet")
+    assert [folder_digest(folder) for folder in (tmp_path / "a", tmp_path / "b", tmp_path)] == [digest] * 3
+
+
+@given(st.lists(st.tuples(st.text() | st.none(), st.text() | st.none()), max_size=6), st.integers(0, 3))
+def test_digests_tell_any_two_tables_apart_and_know_slices(rows, cut):
+    schema = pa.schema([("a", pa.large_string()), ("b", pa.large_string())])
+    batch = pa.RecordBatch.from_pylist([dict(zip("ab", row, strict=True)) for row in rows], schema)
+    swapped = pa.RecordBatch.from_pylist([dict(zip("ba", row, strict=True)) for row in rows], schema)
+    assert table_digest([batch.slice(0, cut), batch.slice(cut)]) == table_digest([batch])
+    same = sorted(map(repr, rows)) == sorted(repr(row[::-1]) for row in rows)
+    assert (table_digest([swapped]) == table_digest([batch])) == same
 
 
 def test_damaged_and_missing_tables_are_input_errors(tmp_path):

@@ -4,9 +4,11 @@ import ast
 import inspect
 import json
 
+import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smallcoder.core.records import DOCUMENT
 from smallcoder.data import clean as stage
 from smallcoder.data.clean import clean
 
@@ -55,6 +57,21 @@ def test_cleaning_twice_changes_nothing(text: str, lang: str | None) -> None:
     assert clean(once, lang) == once
     assert once == "" or (once.endswith("\n") and not once.endswith("\n\n") and once[0] != "\n")
     assert not any(line != line.rstrip(" \t") for line in once.split("\n"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.lists(PIECES, max_size=9).map("".join), LANGUAGES), max_size=5), st.booleans())
+def test_a_batch_is_cleaned_as_its_texts_are(rows: list[tuple[str, str | None]], cleaned: bool) -> None:
+    if cleaned:  # most of which the kernel passes over
+        rows = [(clean(text, lang), lang) for text, lang in rows]
+    columns = {
+        name: [row.get(name) for row in ({"text": t, "lang": lang} for t, lang in rows)] for name in DOCUMENT.names
+    }
+    found = stage.judge(pa.RecordBatch.from_pydict(columns, DOCUMENT))
+    expected = [clean(text, lang) for text, lang in rows]
+    assert found.batch.column("text").to_pylist() == expected
+    assert found.reasons == [None if text else "empty" for text in expected]
+    assert found.counts["bytes_in"] == sum(len(text.encode()) for text, _ in rows)
 
 
 def test_code_keeps_its_meaning() -> None:

@@ -27,6 +27,7 @@ perf: $(VENV)/dev
 	@for name in encode language licenses quality redact signals train; do \
 		echo "== perf/$$name.py"; $(BIN)/python perf/$$name.py || exit 1; done
 	$(BIN)/python perf/dedup.py build/perf $(VENV)/lib --datatrove $(BIN)/python
+	$(BIN)/python perf/curate.py build/perf $(VENV)/lib/*/site-packages --datatrove $(BIN)/python
 	test ! -d ../shared/benchmarks || $(BIN)/python perf/decontaminate.py ../shared/benchmarks
 
 $(VENV)/core: pyproject.toml

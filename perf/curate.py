@@ -4,7 +4,7 @@
 
 WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. The
 recipe is that of the quickstart up to decontamination, every licence let in, run twice: without the steps that parse,
-and with them (the syntax rule and the signals of the syntax tree). `--problems` is a folder of public benchmark files
+and with the recipe's own, the syntax rule. `--problems` is a folder of public benchmark files
 to look for instead of the drills. `--times` makes so many copies of each file, letters and digits exchanged. With a
 PYTHON that has datatrove 0.10, it works on a sample with like steps, decontamination left out on both sides.
 
@@ -53,7 +53,6 @@ name = "assessed"
 use = "assess"
 from = {{ documents = "redacted" }}
 syntax = "{syntax}"
-trees = {trees}
 [[stage]]
 name = "unique"
 use = "dedup"
@@ -86,11 +85,11 @@ def ours(work: str, folder: str, problems: str, parse: str) -> None:
 
 def run(work: Path, name: str, folder: Path, problems: str, parse: str) -> dict[str, Any]:
     """CPU-seconds by stage of a run of the recipe over a folder, its peak memory, and the bytes read."""
-    syntax, trees = ("python", "true") if parse else ("off", "false")
+    syntax = "python" if parse else "off"
     use, settings = ("benchmarks", f"folder = {json.dumps(problems)}") if problems else ("drills", "")
     recipe = work / f"{name}.toml"
     paths = json.dumps([str(folder)])
-    recipe.write_text(RECIPE.format(name=name, paths=paths, syntax=syntax, trees=trees, use=use, settings=settings))
+    recipe.write_text(RECIPE.format(name=name, paths=paths, syntax=syntax, use=use, settings=settings))
     loaded = load_recipe(recipe, STAGES)
     shutil.rmtree(work / name, ignore_errors=True)
     seconds, peak, size = {}, 0, 0
@@ -159,7 +158,7 @@ def main() -> None:
         print("CPU-seconds grow with the power {:.3f} of the bytes, with parsing {:.3f}".format(*exponents))
     if asked.datatrove:
         shutil.rmtree(corpus)
-        copy(asked.folders, corpus, 1, SAMPLE_BYTES / 4)
+        copy(asked.folders, corpus, 1, SAMPLE_BYTES / 2)
         mine = measure("")
         del mine["seconds"]["decontaminated"]
         seconds = show("smallcoder, sample", mine)

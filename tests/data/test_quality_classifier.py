@@ -81,7 +81,7 @@ def test_precision_is_what_the_noise_allows_and_the_truth_is_found(tmp_path):
     assert (called & truth).sum() / truth.sum() >= 0.9
 
 
-@pytest.mark.slow  # it failed now and then in the whole suite; not proven that a process of its own mends it
+@pytest.mark.slow  # equal in 26 runs since training has a process of its own; before, it failed now and then
 def test_training_repeats_byte_for_byte_in_any_order(tmp_path):
     rows = labelled(400)
     folders, facts = [], []

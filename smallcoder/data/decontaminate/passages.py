@@ -113,10 +113,11 @@ def _texts(problems: list[Problem]) -> tuple[Texts, Texts, Texts]:
     prose: Texts = {}
     whole: Texts = {}
     code: Texts = {}
-    part = lru_cache(1 << 16)(parted)  # versions of one benchmark repeat each other's texts
+    # Versions of one benchmark repeat each other's texts.
+    part, within = lru_cache(1 << 16)(parted), lru_cache(1 << 16)(lambda tests: "\n".join(strings(tests))[:LONGEST])
     for owner, problem in enumerate(problems):
         slashed = problem.lang in SLASHED
-        tests = "\n".join(strings(problem.tests))[:LONGEST]
+        tests = within(problem.tests)
         prompt, reference = problem.prompt[:LONGEST], problem.reference[:LONGEST]
         said, _ = part(prompt, slashed)
         noted, bare = part(reference, slashed)
@@ -139,7 +140,10 @@ def parted(text: str, slashed: bool) -> tuple[str, str]:
 
     data = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
     marked = comments(data, slashed)
-    edges = np.flatnonzero(np.diff(marked, prepend=False, append=False))
+    if not marked.any():
+        return "", data.tobytes().decode("utf-8", "replace")
+    edges = np.flatnonzero(marked[1:] != marked[:-1]) + 1
+    edges = [*[0] * bool(marked[0]), *edges.tolist(), *[len(marked)] * bool(marked[-1])]
     said = [data[start:end].tobytes() for start, end in zip(edges[::2], edges[1::2], strict=True)]
     rest = np.where(marked & (data != ord("\n")), np.uint8(ord(" ")), data)
     return b"\n".join(said).decode("utf-8", "replace"), rest.tobytes().decode("utf-8", "replace")

@@ -8,7 +8,7 @@ holds that of its rows, so the digest of a folder costs no reading.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -197,7 +197,7 @@ def count_rows(folder: Path) -> int:
 
 
 def table_digest(batches: Iterable[pa.RecordBatch]) -> str:
-    """A 128-bit digest of a multiset of rows: the sum of the BLAKE2b hashes of each."""
+    """A 128-bit digest of a multiset of rows: the sum of the first half of each one's SHA-256."""
     return _hexadecimal(sum(_digest(batch) for batch in batches))
 
 
@@ -215,17 +215,20 @@ def _hexadecimal(digest: int) -> str:
 
 
 def _digest(batch: pa.RecordBatch) -> int:
-    """The sum of the rows' hashes: of their names and small values in msgpack, then of the bytes of long texts."""
+    """The sum of the rows' hashes: of their names and small values in msgpack, then of the bytes of long texts.
+
+    SHA-256, because processors have instructions for it: twice as fast as BLAKE2b.
+    """
     long = [field.name for field in batch.schema if field.type == pa.large_string()]
     names = [name for name in batch.schema.names if name not in long]
     lengths = [pc.call_function("binary_length", [batch.column(name)]).to_pylist() for name in long]
     texts = [_bytes(batch.column(name)) for name in long]
     total = 0
     for row, values in enumerate(zip(*(batch.column(name).to_pylist() for name in names), *lengths, strict=True)):
-        hashed = blake2b(msgpack.packb(dict(zip(names + long, values, strict=True))) or b"", digest_size=16)
+        hashed = sha256(msgpack.packb(dict(zip(names + long, values, strict=True))) or b"")
         for offsets, data in texts:
             hashed.update(data[offsets[row] : offsets[row + 1]])
-        total += int.from_bytes(hashed.digest(), "little")
+        total += int.from_bytes(hashed.digest()[:16], "little")
     return total
 
 

@@ -5,6 +5,7 @@ tree-sitter (extra `curate`), which goes on after an error, so what counts is th
 nodes: 8 to 15 MB a CPU-second, and as much again to measure the depth. Nothing is run or resolved.
 """
 
+import gc
 import symtable
 import warnings
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class Tree:
 
 def parses(text: str) -> bool:
     """Whether a text is Python that the running interpreter accepts. Never raises, whatever the text."""
+    collects = gc.isenabled()
+    gc.disable()  # a text makes thousands of objects that all go at the end
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -39,6 +42,9 @@ def parses(text: str) -> bool:
             symtable.symtable(text, "document", "exec")
         except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError):
             return False
+        finally:
+            if collects:
+                gc.enable()
     return True
 
 

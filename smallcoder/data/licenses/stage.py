@@ -129,9 +129,10 @@ def settle(stated: list[str], repository: str | None) -> tuple[str | None, str |
 
 def _headers(texts: pa.Array) -> dict[int, list[str]]:
     """Row -> what its SPDX header states, for the rows that have one."""
-    tagged = pc.call_function("match_substring", [texts], pc.MatchSubstringOptions(TAG))
+    heads = pc.call_function("utf8_slice_codeunits", [texts], pc.SliceOptions(0, HEAD_CHARACTERS))
+    tagged = pc.call_function("match_substring", [heads], pc.MatchSubstringOptions(TAG))
     rows = pc.call_function("indices_nonzero", [tagged])
-    heads = pc.call_function("utf8_slice_codeunits", [texts.take(rows)], pc.SliceOptions(0, HEAD_CHARACTERS))
+    heads = heads.take(rows)
     found = zip(rows.to_pylist(), map(header_statements, heads.to_pylist()), strict=True)
     return {row: statements for row, statements in found if statements}
 

@@ -3,10 +3,11 @@
     python perf/curate.py WORK FOLDER... [--times 1,4,16] [--datatrove PYTHON] [--problems FOLDER]
 
 WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. The
-recipe is that of the quickstart up to decontamination, every licence let in, run twice: without the steps that parse,
-and with the recipe's own, the syntax rule. `--problems` is a folder of public benchmark files
-to look for instead of the drills. `--times` makes so many copies of each file, letters and digits exchanged. With a
-PYTHON that has datatrove 0.10, it works on a sample with like steps, decontamination left out on both sides.
+recipe is that of the quickstart up to decontamination, every licence let in, without the step that parses (the syntax
+rule) and, on the files as they are, with it. `--times` makes so many copies of each file, letters and digits exchanged,
+so that they are no duplicates and no Python either. `--problems` is a folder of public benchmark files to look for
+instead of the drills. With a PYTHON that has datatrove 0.10, it works on a sample with like steps, decontamination left
+out on both sides.
 
 CPU-seconds are those of one worker and of all that a stage costs: reading, writing, digests. Imports and compilation do
 not count.
@@ -149,13 +150,13 @@ def main() -> None:
     for times in map(int, asked.times.split(",")):
         shutil.rmtree(corpus, ignore_errors=True)
         copy(asked.folders, corpus, times)
-        for parse in ("", "parse"):
-            found = measure(parse)
-            seconds = show(f"smallcoder x{times}{', with parsing' if parse else ''}", found)
-            costs.append((math.log(found["bytes"]), math.log(seconds)))
-    if len(costs) > 2:
-        exponents = [(costs[-k][1] - costs[2 - k][1]) / (costs[-k][0] - costs[2 - k][0]) for k in (2, 1)]
-        print("CPU-seconds grow with the power {:.3f} of the bytes, with parsing {:.3f}".format(*exponents))
+        found = measure("")
+        costs.append((math.log(found["bytes"]), math.log(show(f"smallcoder x{times}", found))))
+        if times == 1:
+            show("smallcoder x1, with parsing", measure("parse"))
+    if len(costs) > 1:
+        exponent = (costs[-1][1] - costs[0][1]) / (costs[-1][0] - costs[0][0])
+        print(f"CPU-seconds grow with the power {exponent:.3f} of the bytes")
     if asked.datatrove:
         shutil.rmtree(corpus)
         copy(asked.folders, corpus, 1, SAMPLE_BYTES / 2)

@@ -24,7 +24,7 @@ check: lint test
 # One script a claim: each runs us and a peer in turn on the same input and prints the ratio.
 perf: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
-	@for name in encode language licenses quality redact signals train; do \
+	@for name in encode language licenses quality redact signals tables train; do \
 		echo "== perf/$$name.py"; $(BIN)/python perf/$$name.py || exit 1; done
 	$(BIN)/python perf/dedup.py build/perf $(VENV)/lib --datatrove $(BIN)/python
 	$(BIN)/python perf/curate.py build/perf $(VENV)/lib/*/site-packages --datatrove $(BIN)/python

@@ -1,13 +1,12 @@
 """The whole curation recipe, from files to a decontaminated table: MB per CPU-second, stage by stage and together.
 
-    python perf/curate.py WORK FOLDER... [--times 1,4,16] [--datatrove PYTHON] [--problems FOLDER]
+    python perf/curate.py WORK FOLDER... [--times 1,4,16] [--datatrove PYTHON]
 
-WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. The
-recipe is that of the quickstart up to decontamination, every licence let in, without the step that parses (the syntax
-rule) and, on the files as they are, with it. `--times` makes so many copies of each file, letters and digits exchanged,
-so that they are no duplicates and no Python either. `--problems` is a folder of public benchmark files to look for
-instead of the drills. With a PYTHON that has datatrove 0.10, it works on a sample with like steps, decontamination left
-out on both sides.
+WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. It
+runs recipes/quickstart.toml up to decontamination, every licence let in and one worker, without the step that parses
+(the syntax rule) and, on the files as they are, with it. `--times` makes so many copies of each file, letters and
+digits exchanged, so that they are no duplicates and no Python either. With a PYTHON that has datatrove 0.10, it works
+on a sample with like steps, decontamination left out on both sides.
 
 CPU-seconds are those of one worker and of all that a stage costs: reading, writing, digests. Imports and compilation do
 not count.
@@ -30,80 +29,42 @@ from smallcoder.core.recipe import load_recipe
 from smallcoder.run import run_recipe
 from smallcoder.stages import STAGES
 
-RECIPE = """
-name = "{name}"
-[[stage]]
-name = "docs"
-use = "read"
-paths = {paths}
-[[stage]]
-name = "licensed"
-use = "licenses"
-from = {{ documents = "docs" }}
-policy = "any"
-[[stage]]
-name = "clean"
-use = "clean"
-from = {{ documents = "licensed" }}
-[[stage]]
-name = "redacted"
-use = "redact"
-from = {{ documents = "clean" }}
-[[stage]]
-name = "assessed"
-use = "assess"
-from = {{ documents = "redacted" }}
-syntax = "{syntax}"
-[[stage]]
-name = "unique"
-use = "dedup"
-from = {{ documents = "assessed" }}
-[[stage]]
-name = "problems"
-use = "{use}"
-{settings}
-[[stage]]
-name = "decontaminated"
-use = "decontaminate"
-from = {{ documents = "unique", problems = "problems/problems" }}
-"""
+QUICKSTART = Path(__file__).parents[1] / "recipes" / "quickstart.toml"
+SPREAD = ("docs", "clean", "redacted", "assessed", "unique", "decontaminated")  # have workers
+STEPS = ("docs", "licensed", "clean", "redacted", "assessed", "unique", "decontaminated")
 TINY = (
     "def add{at}(first, second):\n    # Adds numbers, one of them {at} times.\n    return first + second * {at}\n\n\n"
 )
 
 
-def ours(work: str, folder: str, problems: str, parse: str) -> None:
+def ours(work: str, folder: str, syntax: str) -> None:
     """One run in this process, after a tiny one that loads what is compiled; prints its figures as JSON."""
     tiny = Path(work) / "tiny"
     for at in range(8):
         (tiny / f"repository{at}").mkdir(parents=True, exist_ok=True)
-        (tiny / f"repository{at}" / "module.py").write_text(
-            "".join(TINY.format(at=99 * at + line) for line in range(12))
-        )
-    run(Path(work), "warm", tiny, problems, parse)
-    print(json.dumps(run(Path(work), "real", Path(folder), problems, parse)))
+        text = "".join(TINY.format(at=99 * at + line) for line in range(12))
+        (tiny / f"repository{at}" / "module.py").write_text(text)
+    run(Path(work), tiny, syntax)
+    print(json.dumps(run(Path(work), Path(folder), syntax)))
 
 
-def run(work: Path, name: str, folder: Path, problems: str, parse: str) -> dict[str, Any]:
-    """CPU-seconds by stage of a run of the recipe over a folder, its peak memory, and the bytes read."""
-    syntax = "python" if parse else "off"
-    use, settings = ("benchmarks", f"folder = {json.dumps(problems)}") if problems else ("drills", "")
-    recipe = work / f"{name}.toml"
-    paths = json.dumps([str(folder)])
-    recipe.write_text(RECIPE.format(name=name, paths=paths, syntax=syntax, use=use, settings=settings))
-    loaded = load_recipe(recipe, STAGES)
-    shutil.rmtree(work / name, ignore_errors=True)
+def run(work: Path, folder: Path, syntax: str) -> dict[str, Any]:
+    """CPU-seconds by stage of the recipe's curation over a folder, its peak memory, and the bytes read."""
+    changes = [f"docs.paths={json.dumps([str(folder)])}", "docs.skip=[]", "licensed.policy=any"]
+    changes += [f"assessed.syntax={syntax}", *(f"{stage}.workers=1" for stage in SPREAD)]
+    recipe = load_recipe(QUICKSTART, STAGES, changes)
+    shutil.rmtree(work / recipe.name, ignore_errors=True)
     seconds, peak, size = {}, 0, 0
-    for step in loaded.steps:
+    for step in ("drills", *STEPS):
         start = time.process_time()
-        run_recipe(loaded, work, only=step.name, console=Console(quiet=True))
-        seconds[step.name] = time.process_time() - start
-        manifest = read_manifest(work / name / step.name)
+        made = run_recipe(recipe, work, only=step, console=Console(quiet=True))
+        seconds[step] = time.process_time() - start
+        manifest = read_manifest(made / step)
         assert manifest is not None
         peak = max(peak, manifest.peak_memory_bytes)
-        size = manifest.facts["bytes"] if step.name == "docs" else size
-    shutil.rmtree(work / name)
-    del seconds["problems"]
+        size = manifest.facts["bytes"] if step == "docs" else size
+    shutil.rmtree(work / recipe.name)
+    del seconds["drills"]  # made for decontamination, no part of it
     return {"seconds": seconds, "peak": peak, "bytes": size}
 
 
@@ -137,30 +98,29 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--times", default="1")
-    parser.add_argument("--problems", default="", help="a folder of public benchmark files")
     parser.add_argument("--datatrove", help="python of an environment that has it")
     asked = parser.parse_args()
     work = asked.work.absolute()
     corpus = work / "corpus"
     costs = []
 
-    def measure(parse: str) -> dict[str, Any]:
-        return child([sys.executable, __file__, "--ours", str(work), str(corpus), asked.problems, parse], work)
+    def measure(syntax: str) -> dict[str, Any]:
+        return child([sys.executable, __file__, "--ours", str(work), str(corpus), syntax], work)
 
     for times in map(int, asked.times.split(",")):
         shutil.rmtree(corpus, ignore_errors=True)
         copy(asked.folders, corpus, times)
-        found = measure("")
+        found = measure("off")
         costs.append((math.log(found["bytes"]), math.log(show(f"smallcoder x{times}", found))))
         if times == 1:
-            show("smallcoder x1, with parsing", measure("parse"))
+            show("smallcoder x1, with parsing", measure("python"))
     if len(costs) > 1:
         exponent = (costs[-1][1] - costs[0][1]) / (costs[-1][0] - costs[0][0])
         print(f"CPU-seconds grow with the power {exponent:.3f} of the bytes")
     if asked.datatrove:
         shutil.rmtree(corpus)
         copy(asked.folders, corpus, 1, SAMPLE_BYTES / 2)
-        mine = measure("")
+        mine = measure("off")
         del mine["seconds"]["decontaminated"]
         seconds = show("smallcoder, sample", mine)
         peer = Path(__file__).with_name("peers") / "curate_datatrove.py"

@@ -52,7 +52,7 @@ def show_drops(folder: Path, reason: str | None, samples: int) -> None:
     """Some of what a stage dropped, for one reason or for each. Raises InputError with the reasons that there are."""
     _manifest(folder)
     if not any((folder / "dropped").glob("*.parquet")):
-        raise InputError(f"{folder.name} drops nothing", "name a filter, such as a stage that uses rules or dedup")
+        raise InputError(f"{folder.name} drops nothing", "name a filter, such as a stage that uses assess or dedup")
     kept = drops(folder / "dropped", samples)
     reasons = sorted({row["reason"] for row in kept})
     if reason is not None and reason not in reasons:

@@ -7,11 +7,11 @@ when the same settings and inputs would now give another result.
 from smallcoder.core.stage import Stage
 
 STAGES: dict[str, Stage] = {
-    "read": Stage("smallcoder.data.read.stage", version=2),
+    "read": Stage("smallcoder.data.read.stage", version=3),
     "licenses": Stage("smallcoder.data.licenses.stage", inputs=("documents",)),
     "provenance": Stage("smallcoder.data.provenance", inputs=("documents",)),
-    "clean": Stage("smallcoder.data.clean", version=2, inputs=("documents",)),
-    "redact": Stage("smallcoder.data.redact.stage", inputs=("documents",)),
+    "clean": Stage("smallcoder.data.clean", version=3, inputs=("documents",)),
+    "redact": Stage("smallcoder.data.redact.stage", version=2, inputs=("documents",)),
     "toxic": Stage("smallcoder.data.toxic", inputs=("documents",)),
     "language": Stage("smallcoder.data.natural", inputs=("documents",)),
     "text": Stage("smallcoder.data.text", inputs=("documents",), optional=("math",)),
@@ -38,7 +38,11 @@ STAGES: dict[str, Stage] = {
     "pack": Stage("smallcoder.tokens.pack_documents", inputs=("documents", "tokenizer")),
     "pack_examples": Stage("smallcoder.tokens.pack_examples", inputs=("examples", "tokenizer"), optional=("more",)),
     "train": Stage(
-        "smallcoder.train.stage", inputs=("packed", "tokenizer"), optional=("heldout", "model"), resumable=True
+        "smallcoder.train.stage",
+        version=2,
+        inputs=("packed", "tokenizer"),
+        optional=("heldout", "model"),
+        resumable=True,
     ),
     "evaluate": Stage("smallcoder.evaluate.problems", inputs=("problems", "model"), resumable=True),
     "perplexity": Stage("smallcoder.evaluate.perplexity", inputs=("documents", "model")),

@@ -2,35 +2,24 @@
 
     PYTHON perf/peers/curate_datatrove.py FOLDER OUT
 
-Rules with the thresholds of our stage `rules`, each a plain function in a LambdaFilter; PIIFormatter for e-mail and IP
+Rules with the thresholds of our stage `assess`, each a plain function in a LambdaFilter; PIIFormatter for e-mail and IP
 addresses; the four MinHash steps. No licences, signals, decontamination or comment stripping: it does less than ours.
 PYTHON is that of an environment with `datatrove[io,processing]==0.10.*`. Prints CPU-seconds without the imports, peak
 memory and the documents kept, as JSON.
 """
 
-import json
 import re
-import resource
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from datatrove.data import Document  # pyright: ignore[reportMissingImports]
-from datatrove.executor import LocalPipelineExecutor  # pyright: ignore[reportMissingImports]
-from datatrove.pipeline.dedup import (  # pyright: ignore[reportMissingImports]
-    MinhashDedupBuckets,
-    MinhashDedupCluster,
-    MinhashDedupFilter,
-    MinhashDedupSignature,
-)
 from datatrove.pipeline.dedup.minhash import MinhashConfig  # pyright: ignore[reportMissingImports]
 from datatrove.pipeline.filters import LambdaFilter  # pyright: ignore[reportMissingImports]
 from datatrove.pipeline.formatters import PIIFormatter  # pyright: ignore[reportMissingImports]
 from datatrove.pipeline.readers import ParquetReader  # pyright: ignore[reportMissingImports]
 from datatrove.pipeline.writers import ParquetWriter  # pyright: ignore[reportMissingImports]
+from dedup_datatrove import run
 
 GENERATED = re.compile("auto-?generated|automatically generated|generated automatically|do not edit", re.IGNORECASE)
 BASE64 = re.compile(r"[a-zA-Z0-9+/=\n]{64,}")
@@ -72,37 +61,17 @@ RULES = [
 ]
 
 
-def files(folder: str) -> Iterator[Any]:
-    for path in sorted(Path(folder).rglob("*.py")):
-        text = path.read_bytes().decode("utf-8", "replace")
-        if text:
-            yield Document(text=text, id=str(path))
+def files(folder: str) -> list[Any]:
+    paths = sorted(Path(folder).rglob("*.py"))
+    texts = (path.read_bytes().decode("utf-8", "replace") for path in paths)
+    return [Document(text=text, id=str(path)) for path, text in zip(paths, texts, strict=True) if text]
 
 
 def main(folder: str, out: str) -> None:
-    config = MinhashConfig(n_grams=5, num_buckets=17, hashes_per_bucket=5)  # the bands of our preset `calibrated`
-    reader = ParquetReader(f"{out}/filtered")
-    signatures, buckets, remove = (f"{out}/{name}" for name in ("signatures", "buckets", "remove"))
-    start = time.process_time()
-    steps = [
-        [
-            list(files(folder)),
-            *(LambdaFilter(rule) for rule in RULES),
-            PIIFormatter(),
-            ParquetWriter(f"{out}/filtered"),
-        ],
-        [reader, MinhashDedupSignature(output_folder=signatures, config=config)],
-        [MinhashDedupBuckets(input_folder=signatures, output_folder=buckets, config=config)],
-        [MinhashDedupCluster(input_folder=buckets, output_folder=remove, config=config)],
-        [reader, MinhashDedupFilter(input_folder=remove), ParquetWriter(f"{out}/kept")],
-    ]
-    for at, step in enumerate(steps):
-        tasks = config.num_buckets if at == 2 else 1
-        LocalPipelineExecutor(step, tasks=tasks, logging_dir=f"{out}/logs{at}").run()
-    seconds = time.process_time() - start + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
-    kept = sum(pq.read_metadata(path).num_rows for path in Path(out, "kept").glob("*.parquet"))
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"seconds": seconds, "peak": peak, "records": kept}))
+    rules = [LambdaFilter(rule) for rule in RULES]
+    filtered = [files(folder), *rules, PIIFormatter(), ParquetWriter(f"{out}/filtered")]
+    bands = MinhashConfig(n_grams=5, num_buckets=17, hashes_per_bucket=5)  # of our preset `calibrated`
+    run([filtered], ParquetReader(f"{out}/filtered"), bands, out)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 from datatrove.executor import LocalPipelineExecutor  # pyright: ignore[reportMissingImports]
@@ -27,17 +28,24 @@ from datatrove.pipeline.writers import ParquetWriter  # pyright: ignore[reportMi
 
 def main(table: str, out: str, bands: str, rows: str, shingle: str) -> None:
     config = MinhashConfig(n_grams=int(shingle), num_buckets=int(bands), hashes_per_bucket=int(rows))
-    reader = ParquetReader(table)
+    run([], ParquetReader(table), config, out)
+
+
+def run(before: list[list[Any]], reader: Any, config: Any, out: str) -> None:
+    """Some steps, then near deduplication of what the reader reads; prints the figures."""
     signatures, buckets, remove = (f"{out}/{name}" for name in ("signatures", "buckets", "remove"))
+    find = MinhashDedupBuckets(input_folder=signatures, output_folder=buckets, config=config)
     steps = [
+        *before,
         [reader, MinhashDedupSignature(output_folder=signatures, config=config)],
-        [MinhashDedupBuckets(input_folder=signatures, output_folder=buckets, config=config)],
+        [find],
         [MinhashDedupCluster(input_folder=buckets, output_folder=remove, config=config)],
         [reader, MinhashDedupFilter(input_folder=remove), ParquetWriter(f"{out}/kept")],
     ]
     start = _cpu()
     for at, step in enumerate(steps):
-        LocalPipelineExecutor(step, tasks=int(bands) if at == 1 else 1, logging_dir=f"{out}/logs{at}").run()
+        tasks = config.num_buckets if find in step else 1
+        LocalPipelineExecutor(step, tasks=tasks, logging_dir=f"{out}/logs{at}").run()
     seconds = _cpu() - start
     kept = sum(pq.read_metadata(path).num_rows for path in Path(out, "kept").glob("*.parquet"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

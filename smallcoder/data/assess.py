@@ -8,7 +8,7 @@ Writes documents/ with their `quality` (`dedup` keeps the best of a cluster by i
 document that passed the rules, repositories/ with a row for each of their repositories, and the distributions of the
 signals by language into the facts. Nothing depends on the order of rows.
 
-Cost: 100 MB a CPU-second without parsing and without reading and writing; Python's parser (`syntax`) does 13, and
+Cost: 100 MB a CPU-second without parsing and without reading and writing; Python's parser (`syntax`) does 12, and
 `trees`, which measures depth and errors of syntax trees, takes longer than all the rest. Memory: a few dozen bytes a
 repository and 300 kB a language.
 

@@ -21,10 +21,9 @@ import pyarrow.parquet as pq
 from smallcoder.core.errors import InputError, SmallcoderError
 from smallcoder.core.progress import track
 from smallcoder.core.tables import read_shard, require_kept, shards
-from smallcoder.data.judged import Judged, Outputs, Side
+from smallcoder.data.judged import BATCH, Judged, Outputs, Side
 
 TASK_BYTES = 64 << 20  # of Arrow data
-BATCH = 256  # documents
 
 _connected = False
 

@@ -18,11 +18,10 @@ import pyarrow as pa
 from smallcoder.core.progress import track
 from smallcoder.core.tables import read_batches, require_kept
 from smallcoder.data import cluster
-from smallcoder.data.judged import Judged, Outputs, Side
+from smallcoder.data.judged import BATCH, Judged, Outputs, Side
 
 T = TypeVar("T")
 R = TypeVar("R")
-BATCH = 256  # documents
 
 
 def sift(

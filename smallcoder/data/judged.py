@@ -11,6 +11,7 @@ import pyarrow as pa
 from smallcoder.core.records import DOCUMENT
 from smallcoder.core.tables import Sieve, TableWriter
 
+BATCH = 256  # documents that a filter is given at once
 Side = tuple[str, pa.Schema]  # the folder and the schema of a table that a filter writes beside its documents
 
 
@@ -34,12 +35,12 @@ class Outputs:
     """
 
     def __init__(self, out: Path, side: Side | None, part: str = "part") -> None:
-        self.sieve = Sieve(out, DOCUMENT, part=part)
+        self._sieve = Sieve(out, DOCUMENT, part=part)
         self.counts: Counter[str] = Counter()
         self._side = TableWriter(out / side[0], side[1], part=part) if side else None
 
     def put(self, judged: Judged) -> None:
-        self.sieve.put(judged.batch, judged.reasons)
+        self._sieve.put(judged.batch, judged.reasons)
         self.counts.update(judged.counts)
         if judged.side is not None:
             assert self._side is not None
@@ -47,12 +48,12 @@ class Outputs:
 
     def facts(self) -> dict[str, Any]:
         """The retention facts so far."""
-        return self.sieve.facts()
+        return self._sieve.facts()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.sieve.__exit__(kind, error, tb)
+        self._sieve.__exit__(kind, error, tb)
         if self._side:
             self._side.close()

@@ -1,4 +1,4 @@
-"""Compiled loops over the buffers of Arrow text columns: keys, shingles, MinHash, exact Jaccard, n-gram search.
+"""Compiled loops over the buffers of Arrow text columns: keys, shingles, MinHash, exact Jaccard, n-grams, clean texts.
 
 No Python string is made: a kernel gets a column's offsets and bytes (`buffers`), lets go of the interpreter lock and
 returns numpy arrays, so threads run it side by side. A word is a maximal run of ASCII letters, digits, `_` and
@@ -21,6 +21,8 @@ Array = np.ndarray[Any, Any]
 
 WORD = np.array([c >= 128 or chr(c).isalnum() or c == ord("_") for c in range(256)])
 SPACE = np.array([chr(c).isspace() and c < 128 for c in range(256)])
+_BLANK = np.array([c in b"\t " for c in range(256)])
+_PLAIN = np.array([c in b"\t\n" or 32 <= c < 127 for c in range(256)])
 _LOWER = np.array([c + 32 if 65 <= c <= 90 else c for c in range(256)], np.uint64)
 
 FNV = np.uint64(0x100000001B3)
@@ -262,10 +264,6 @@ def grams(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
         used = bounds[row]
         bounds[row + 1] = used + _shingles(data[offsets[row] : offsets[row + 1]], True, ring, out[used:])
     return out[: bounds[rows]].copy(), bounds
-
-
-_BLANK = np.array([c in b"\t " for c in range(256)])
-_PLAIN = np.array([c in b"\t\n" or 32 <= c < 127 for c in range(256)])
 
 
 @nb.njit(nogil=True, cache=True)

@@ -243,7 +243,6 @@ LIKE = {
 PROSE = frozenset(["markdown", "restructuredtext", "text", "html", "asciidoc", "org", "textile", "mediawiki"])
 DATA = frozenset(["json", "yaml", "toml", "csv", "tsv", "ini", "properties", "xml", "svg"])
 NONE = len(LANGUAGES)  # the number of every other language
-assert NONE < 63  # masks are 64-bit
 _NUMBERS = {name: number for number, row in enumerate(LANGUAGES) for name in (row, *LIKE.get(row, "").split())}
 FEATURES = np.array([row.features for row in LANGUAGES.values()] + [0], np.int64)
 

@@ -120,7 +120,7 @@ def judge(config: Config, batch: pa.RecordBatch) -> Judged:
             continue
         counts["text" if prose else "comments"] += 1
         counts[f"records {found.language}"] += 1
-        counts[f"bytes {found.language}"] += len(text.encode())
+        counts[f"bytes {found.language}"] += len((text or "").encode())
         reasons.append(_reason(found, config))
     return Judged(batch, reasons, counts)
 

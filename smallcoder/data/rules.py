@@ -6,7 +6,7 @@ section 2.1) has them: no limit on line lengths for text about code, but on imag
 
 A rule is a comparison of whole columns of counts (`scan`); where a pattern has the last word, it is searched only in
 documents that the counts leave open. Beside the scan they cost next to nothing, but for the syntax rule, which comes
-last: Python's parser does 13 MB a CPU-second.
+last: Python's parser does 12 MB a CPU-second.
 
 Not here: licences, statistical and learned quality, personal data, natural language, and running the code: an
 execution check needs a sandbox, which this part must not import.

@@ -44,6 +44,8 @@ def without_scanner(monkeypatch):
         (None, None, ["Boost Software License 1.0 (BSL-1.0)"], [], "BSL-1.0"),
         (None, "Dual License", [], [MIT, BSD], "BSD-2-Clause AND MIT"),
         (None, "proprietary", ["Other/Proprietary License"], [], None),
+        (None, None, ["MIT License", "Other/Proprietary License"], [], None),
+        (None, None, ["OSI Approved", "MIT License"], [], "MIT"),
         (None, None, [], ["All rights reserved."], None),
         (None, "x" * 5000, [], [], None),
     ],

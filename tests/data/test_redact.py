@@ -7,6 +7,7 @@ import warnings
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from smallcoder.core.tables import table_digest
 from smallcoder.data.redact import stage
+from smallcoder.data.redact.anchors import TOKEN, find_anchors
 from smallcoder.data.redact.patterns import TOKENS
 from smallcoder.data.redact.redactor import redact
 from tests.data.planted import TOKENS as FORMS
@@ -98,6 +100,17 @@ def test_tokens_need_nothing_around_them() -> None:
         assert counts.total() == 1, (kind, value, result)
         found.add(kind.split()[0])
     assert len(found & {token.service for token in TOKENS}) >= 15
+
+
+def test_the_special_prefix_wins_and_look_alike_numbers_are_no_fiction() -> None:
+    for at, token in enumerate(TOKENS):
+        text = token.prefix + b"a1B2" * 60
+        found = find_anchors(np.array([0, len(text)]), np.frombuffer(text, np.uint8))
+        assert TOKEN + at in found[:, 2].tolist(), token.service
+    assert redact("call me: (415) 550-8274 or (415) 555-0142\n")[1] == {"phone": 1}
+    text, _ = redact('host = "[2001:db8::1]:80"; peer = "2600:1f18:22::5"\n')
+    assert "::1]" in text
+    assert 'peer = "2001:db8::1"' not in text
 
 
 def test_placeholders_are_typed_numbered_and_stay_in_place() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smallcoder.data.embedding import load_embedder
+from smallcoder.data.embedding import load_embedder, token_ids, unit_vectors
 
 if TYPE_CHECKING:
     from smallcoder.data.decontaminate.passages import Array, Problem
@@ -46,24 +46,11 @@ class Meaning:
 
     def _embed(self, texts: list[str]) -> "Array":
         """Unit vectors float32 [texts, width], made in batches of like length."""
-        import torch
-
-        # A token is rarely more than 16 characters, and tokenizers read all that they are given.
-        read = self._tokenizer([text[: 16 * TOKENS] for text in texts], truncation=True, max_length=TOKENS)
-        ids = [found or [0] for found in read["input_ids"]]
+        ids = token_ids(self._tokenizer, texts, TOKENS)
         order = sorted(range(len(ids)), key=lambda at: len(ids[at]))
         vectors: list[Any] = [None] * len(ids)
         for start in range(0, len(order), BATCH):
             rows = order[start : start + BATCH]
-            padded = torch.zeros(len(rows), len(ids[rows[-1]]), dtype=torch.long)
-            for line, row in zip(padded, rows, strict=True):
-                line[: len(ids[row])] = torch.tensor(ids[row])
-            lengths = torch.tensor([len(ids[row]) for row in rows])
-            mask = (torch.arange(padded.shape[1]) < lengths[:, None]).to(self._model.device)
-            with torch.inference_mode():
-                states = self._model(padded.to(self._model.device), attention_mask=mask.long()).last_hidden_state
-                sums = (states.float() * mask[..., None]).sum(1)
-                means = torch.nn.functional.normalize(sums, dim=1).cpu().numpy()
-            for row, vector in zip(rows, means, strict=True):
+            for row, vector in zip(rows, unit_vectors(self._model, [ids[row] for row in rows]), strict=True):
                 vectors[row] = vector
         return np.stack(vectors)

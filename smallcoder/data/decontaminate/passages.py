@@ -85,7 +85,7 @@ def read(folder: Path) -> list[Problem]:
     return [
         Problem(
             *(row[name] or "" for name in columns[:-1]),
-            lang=str((_loaded(row["meta"]) or {}).get("lang", "python")),
+            lang=str(meta.get("lang", "python") if isinstance(meta := _loaded(row["meta"]), dict) else "python"),
         )
         for row in rows
     ]

@@ -29,7 +29,7 @@ from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
 from smallcoder.core.tables import Sieve, read_batches
 from smallcoder.data.dedup.choice import preferred
 from smallcoder.data.dedup.state import Array, Mapped, State
-from smallcoder.data.embedding import load_embedder
+from smallcoder.data.embedding import load_embedder, token_ids, unit_vectors
 from smallcoder.data.engine import BATCH
 
 EMBEDDED = 32  # documents the model sees at a time
@@ -80,11 +80,9 @@ def _tokenize(source: Path, tokenizer: Any, most: int, state: State) -> Array:
     """Token ids of all documents into the column `tokens`; returns how many each has, int64, at least one."""
     lengths = []
     for batch in track(read_batches(source, ["text"], BATCH), "tokens", unit="batches"):
-        # A token is rarely more than 16 characters, and tokenizers read all that they are given.
-        texts = [(text or "")[: 16 * most] for text in batch.column("text").to_pylist()]
-        for ids in tokenizer(texts, truncation=True, max_length=most)["input_ids"]:
-            state.append("tokens", np.array(ids or [0], np.int32))
-            lengths.append(max(1, len(ids)))
+        for ids in token_ids(tokenizer, batch.column("text").to_pylist(), most):
+            state.append("tokens", np.array(ids, np.int32))
+            lengths.append(len(ids))
     if not lengths:
         raise EmptyError(f"{source} holds no document", "look at what the stages before dropped")
     return np.array(lengths)
@@ -92,21 +90,12 @@ def _tokenize(source: Path, tokenizer: Any, most: int, state: State) -> Array:
 
 def _embed(model: Any, order: Array, lengths: Array, state: State) -> int:
     """A unit vector of every document, in that order, into the column `vectors`; returns their dimension."""
-    import torch
-
     tokens = state.mapped("tokens", np.int32)
     starts = np.cumsum(lengths) - lengths
     dimension = 0
     for at in track(range(0, len(order), EMBEDDED), "embed", unit="batches"):
         rows = order[at : at + EMBEDDED]
-        ids = np.zeros((len(rows), lengths[rows].max()), np.int64)
-        for line, row in zip(ids, rows, strict=True):
-            line[: lengths[row]] = tokens.array[starts[row] : starts[row] + lengths[row]]
-        mask = torch.from_numpy(np.arange(ids.shape[1]) < lengths[rows, None]).to(model.device)
-        with torch.inference_mode():
-            hidden = model(input_ids=torch.from_numpy(ids).to(model.device), attention_mask=mask.long())[0]
-            mean = (hidden * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
-            vectors = torch.nn.functional.normalize(mean.float(), dim=1).cpu().numpy()
+        vectors = unit_vectors(model, [tokens.array[starts[row] : starts[row] + lengths[row]].copy() for row in rows])
         state.append("vectors", vectors)
         dimension = vectors.shape[1]
         tokens.release()

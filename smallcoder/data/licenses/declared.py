@@ -67,6 +67,9 @@ NAMES = {
 }
 
 
+EMPTY = ("OSI Approved", "DFSG approved")  # classifiers that name no licence
+
+
 def package_license(
     expression: str | None, name: str | None, classifiers: Sequence[str], texts: Iterable[str]
 ) -> str | None:
@@ -79,7 +82,8 @@ def package_license(
     if stated:
         return stated
     named = declared_license(name) if name else None
-    found = named if named and named != BSD else all_of(map(_classified, classifiers)) or named
+    classified = [_classified(each) for each in classifiers if each not in EMPTY]
+    found = named if named and named != BSD else (None if None in classified else all_of(classified)) or named
     if found and BSD not in found:
         return found
     return license_of_files(texts) or found

@@ -208,8 +208,12 @@ def _learn(lines: Iterator[bytes], path: Path, config: Config) -> Any:
     }
     fasttext, model = _fasttext(), path.with_suffix(".learned")
     # In a process of its own: sums came out otherwise, in their last bits, where other work had used the memory before.
-    command = [sys.executable, "-c", LEARN, json.dumps(settings), str(path), str(model)]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONHASHSEED": "0"})
+    # -P: what lies in the working folder, such as a json.py, is no library.
+    command = [sys.executable, "-P", "-c", LEARN, json.dumps(settings), str(path), str(model)]
+    done = subprocess.run(command, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}, stderr=subprocess.PIPE)
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines() or [f"status {done.returncode}"]
+        raise InputError(f"fastText did not learn ({said[-1][:120]})", "lower lr; too little memory also ends it")
     learned = fasttext.load_model(str(model))
     model.unlink()
     return learned

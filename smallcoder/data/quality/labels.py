@@ -31,8 +31,9 @@ def from_judge(path: Path, positive: str) -> Iterator[Labelled]:
             text, label = row.get("text"), row.get("label")
             if not isinstance(text, str) or label is None:
                 raise InputError(f"{place} has no text or no label", "give every row the fields `text` and `label`")
-            repo = row.get("repo")
-            yield text, repo if isinstance(repo, str) else None, str(label) == positive
+            repo = row.get("repo")  # JSON can hold half a character
+            repo = repo.encode("utf-8", "replace").decode() if isinstance(repo, str) else None
+            yield text, repo, str(label) == positive
 
 
 def judge_files(path: Path) -> list[Path]:
@@ -67,8 +68,6 @@ def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                     row = json.loads(line)
                     yield f"{path} line {number}", row if isinstance(row, dict) else {}
     except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path} line {number} is not JSON ({str(error)[:100]})", "write one object a line") from None
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path} breaks off after line {number} ({error})", "copy the file again") from None

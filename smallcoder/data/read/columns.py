@@ -61,8 +61,10 @@ class Reader:
         lang = (_word(record, "lang", place) or "").lower()
         row["lang"] = LANGUAGE_NAMES.get(lang, lang) or programming_language(row["path"] or "", text or "")
         row |= {name: _count(record, name, place) for name in ("stars", "forks")}
-        row["quality"] = _number(record, "quality", place)
-        raw = text.encode() if text is not None else record.get("blob_id")
+        quality = _number(record, "quality", place)
+        row["quality"] = None if quality is None or abs(quality) > INT64 else float(quality)
+        blob = record.get("blob_id")
+        raw = text.encode() if text is not None else blob.encode("utf-8", "replace") if isinstance(blob, str) else None
         identity = record_id(self.source, row["repo"], row["revision"], row["path"], raw)
         return {"id": identity, "text": text, **row, "source": self.source, "lineage": []}, reason
 

@@ -91,7 +91,7 @@ def _chains(prefixes: list[bytes]) -> tuple[Array, Array]:
     """A hash table by the first three bytes: heads int32 [_SLOTS] and for each prefix the next one; -1 ends a chain."""
     heads = np.full(_SLOTS, -1, np.int32)
     following = np.full(len(prefixes), -1, np.int32)
-    for at, prefix in enumerate(prefixes):
+    for at, prefix in reversed(list(enumerate(prefixes))):  # so that the first of the table is tried first
         slot = _slot_of(*prefix[:3])
         following[at], heads[slot] = heads[slot], at
     return heads, following

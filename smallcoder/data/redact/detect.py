@@ -31,7 +31,6 @@ from smallcoder.data.redact.patterns import (
     URL_USER,
 )
 
-TYPES = ("email", "ipv4", "ipv6", "token", "password", "secret", "private_key", "phone", "card")
 # Languages whose values need no quotes, so that a bare word behind a telling name is its value.
 BARE_LANGS = {
     "yaml",

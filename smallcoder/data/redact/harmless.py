@@ -231,9 +231,7 @@ def harmless_card(digits: bytes) -> bool:
 
 def harmless_phone(digits: bytes) -> bool:
     """A number set aside for fiction (555-0100 to -0199; Ofcom's for drama), or one that only counts."""
-    fiction = (
-        digits[-7:-2] in (b"55501",) or b"794609" in digits or b"7700900" in digits or digits[-10:-4].endswith(b"5550")
-    )
+    fiction = digits[-7:-2] == b"55501" or digits[-8:-3] == b"79460" or b"7700900" in digits
     return fiction or len(set(digits)) < 3 or b"12345" in digits or b"98765" in digits
 
 

@@ -73,6 +73,7 @@ def _fresh(data: bytes, type: str, lang: str | None, taken: set[bytes]) -> Itera
     present = {
         name for head in heads if head in data for name in re.findall(re.escape(head) + rb"[0-9a-f]+[>\]]?", data)
     }
+    present |= {name.rstrip(b">]") for name in present}  # the bracket may be the text's: [2001:db8::1]
     return (
         name for number in count(1) if (name := _placeholder(type, number, lang)) not in taken and name not in present
     )

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[1] / "smallcoder"
 MAY_IMPORT = {
     "core": set(),
     "data": set(),
+    "repos": {"data"},
     "tokens": set(),
     "model": set(),
     "train": {"model", "tokens"},

@@ -61,6 +61,17 @@ SCORE = pa.schema(
     ]
 )
 
+# Places in documents' texts: marks to be encoded as special tokens, and what makes a good middle to fill in. All spans
+# of a document stand together, by their start, documents in the order of their own table.
+SPAN = pa.schema(
+    [
+        ("id", pa.string()),  # of the document
+        ("kind", pa.string()),  # "mark", or of a middle: "expression", "statement", "block", "body"
+        ("start", pa.int64()),  # UTF-8 bytes
+        ("end", pa.int64()),
+    ]
+)
+
 PROBLEM = pa.schema(
     [
         ("id", pa.string()),

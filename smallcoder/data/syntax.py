@@ -71,16 +71,16 @@ def tree(text: str, lang: str | None) -> Tree | None:
 
 
 def _parse(text: str, lang: str | None) -> tuple[Any, int] | None:
-    parser = _parser(lang or "")
+    read = parser(lang or "")
     data = text.encode("utf-8", "replace")
-    if parser is None or len(data) > LARGEST:
+    if read is None or len(data) > LARGEST:
         return None
-    return parser.parse(data).root_node, len(data)
+    return read.parse(data).root_node, len(data)
 
 
 @cache
-def _parser(lang: str) -> Any:
-    """tree-sitter's parser of a language, None if it has no grammar for it."""
+def parser(lang: str) -> Any:
+    """tree-sitter's parser of one of our languages or of a grammar of its own; None if it has none for it."""
     try:
         from tree_sitter_language_pack import get_parser
     except ImportError as error:

@@ -28,12 +28,19 @@ def check_grading(console: Console) -> bool:
     """Reference answers of the built-in drills must pass in the sandbox, empty ones must fail."""
     from smallcoder.bench.check import check_benchmark
     from smallcoder.bench.drills.generate import problems
-    from smallcoder.sandbox import Sandbox
+    from smallcoder.sandbox import RAISE, Sandbox
+    from smallcoder.sandbox.languages import NAMES
 
-    with Sandbox() as sandbox:
+    with Sandbox(languages=NAMES) as sandbox:
         console.print(f"sandbox: tier {sandbox.tier}")
         for tier, reason in sandbox.refused.items():
             console.print(f"         not {tier}: {reason}")
+            console.print(f"         to reach {tier}: {RAISE[tier]}")
+        console.print(
+            f"         programs: {', '.join(name for name in NAMES if name not in sandbox.missing) or 'none'}"
+        )
+        for language, reason in sandbox.missing.items():
+            console.print(f"         no {language}: {reason}")
         outcome = check_benchmark(problems(seed=0, per_split=50), sandbox)
     console.print(f"drills: {outcome}")
     return outcome.ok

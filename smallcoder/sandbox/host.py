@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from smallcoder.sandbox.worker.codec import DecodeError
 from smallcoder.sandbox.worker.slot import receive, send
 from smallcoder.sandbox.worker.tiers import discard_folder
 
-_GRACE_SECONDS = 60.0  # past the wall limit, for a slot that answers late on a busy machine
+_GRACE_SECONDS = 60.0  # to start on a busy machine
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from worker.slot import main; del sys.path[0]; "
-_START += "main(int(sys.argv[2]), sys.argv[3], sys.argv[4])"
+_START += "main(int(sys.argv[2]))"
 
 
 class SlotError(Exception):
@@ -25,12 +26,12 @@ class SlotError(Exception):
 class Slot:
     """One slot process. Not thread-safe: whoever holds it uses it alone."""
 
-    def __init__(self, tier: str) -> None:
-        self._scratch = "" if tier == "namespaces" else tempfile.mkdtemp(prefix="smallcoder-sandbox-")
+    def __init__(self, tier: str, reads: Sequence[str] = ()) -> None:
+        self._scratch = "" if tier in "AB" else tempfile.mkdtemp(prefix="smallcoder-sandbox-")
         python = getattr(sys, "_base_executable", sys.executable)
         # -P -s with this environment is -I, but for the fixed hash seed: the order of a set must not vary by slot.
         command = [python, "-P", "-s", "-S", "-B", "-c", _START]
-        command += [str(Path(__file__).parent), str(os.getpid()), tier, self._scratch]
+        command += [str(Path(__file__).parent), str(os.getpid())]
         self._line, theirs = socket.socketpair()
         quiet = subprocess.DEVNULL
         with theirs:
@@ -39,7 +40,7 @@ class Slot:
                 start_new_session=True,
             )  # fmt: skip
         try:
-            hello = self._ask(None, _GRACE_SECONDS)
+            hello = self._ask({"tier": tier, "scratch": self._scratch, "reads": list(reads)}, _GRACE_SECONDS)
         except SlotError:
             self.close()
             raise
@@ -49,13 +50,12 @@ class Slot:
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """Raises SlotError where the slot died or fell silent."""
-        return self._ask(job, job["wall_seconds"] + _GRACE_SECONDS)
+        return self._ask(job, job["patience"])
 
-    def _ask(self, job: dict[str, Any] | None, seconds: float) -> dict[str, Any]:
+    def _ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
         try:
             self._line.settimeout(seconds)
-            if job:
-                send(self._line, job)
+            send(self._line, job)
             reply = receive(self._line)
         except (OSError, DecodeError) as error:
             raise SlotError(f"the slot does not answer ({error})") from None

@@ -153,7 +153,7 @@ def test_a_dead_slot_is_replaced(sandbox):
 
 
 def test_a_sandbox_that_breaks_says_infra(sandbox, monkeypatch):
-    def broken(tier):
+    def broken(tier, reads):
         raise SlotError("no more processes")
 
     with Sandbox(1, (sandbox.tier,)) as one:
@@ -198,7 +198,6 @@ with Sandbox(2, ({tier!r},)) as sandbox:
     slow = Job(Program(code, "f"), [(1,)], Limits(90, 90))
     import threading
     threading.Thread(target=lambda: list(sandbox.run_many([slow, slow]))).start()
-    time.sleep(0.5)
     print("running", flush=True)
     time.sleep(60)
 """
@@ -208,8 +207,10 @@ with Sandbox(2, ({tier!r},)) as sandbox:
     assert parent.stdout
     if "running" not in parent.stdout.readline():
         pytest.skip("the tier is not reached here")
-    below = children(parent.pid)
-    assert len(below) == 4  # two slots, two candidates
+    deadline = time.monotonic() + 30
+    while len(below := children(parent.pid)) < 4 and time.monotonic() < deadline:  # two slots, two candidates
+        time.sleep(0.05)
+    assert len(below) == 4
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     deadline = time.monotonic() + 10
@@ -236,5 +237,5 @@ def test_no_tier_is_an_error_with_a_remedy(monkeypatch):
 
 def test_unsafe_is_only_taken_when_named():
     assert "unsafe" not in TIERS
-    with Sandbox(1, ("unsafe",)) as open_air:
+    with Sandbox(1, (), unsafe=True) as open_air:
         assert open_air.run(DOUBLE, [(2,)]).tier == "unsafe"

@@ -1,9 +1,11 @@
-"""What happens in the forked child: load the program, call it once per input, write one frame per call.
+"""What happens in a closed child: load the program, call it once per input, write one frame per call.
 
 Frames on the result pipe: `R` ready (written before any candidate code is loaded), then per call `V` + an encoded
 value or `E` + an error text, `X` + text where the program did not load, `D` done. A frame is its letter, a 4-byte
 little-endian length and that many bytes. The candidate shares this interpreter and can forge any frame after `R`;
 that is as good as printing an answer, since nothing here knows which answer is right.
+
+Where tests run in a second jail (`witness.py`), the inputs come from there through a pipe instead, one at a time.
 """
 
 import gc
@@ -12,6 +14,7 @@ import random
 import struct
 import sys
 import types
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from .codec import EncodeError, decode, encode
@@ -20,61 +23,91 @@ from .tiers import Jail
 ERROR_BYTES = 300
 
 
-def run(jail: Jail, job: dict[str, Any], result: int, null: int) -> NoReturn:
+def run(jail: Jail, job: dict[str, Any], result: int, null: int, calls: int | None = None) -> NoReturn:
     """Become the candidate's process. Never returns; anything unforeseen ends it before `D` is written."""
     leave = os._exit
     try:
-        for standard in (0, 1, 2):
-            os.dup2(null, standard)
-        try:
-            jail.confine(job["cpu_seconds"], job["memory_bytes"])
-        except OSError as error:
-            os.write(result, str(error).encode("utf-8", "replace")[:200])
-            leave(1)
-        os.closerange(3, result)
-        os.closerange(result + 1, 1 << 16)
-        _frame(result, b"R", b"")
-        _work(job["code"], job["entry_point"], job["inputs"], job["output_bytes"], result)
+        enter(jail, job, result, null, kept={result, result if calls is None else calls})
+        inputs = job["inputs"] if calls is None else (data for _, data in frames(calls, 1 << 32))
+        _work(job["code"], job["entry_point"], inputs, job["output_bytes"], result)
     finally:
         leave(0)
 
 
-def _work(code: str, entry_point: str, inputs: list[bytes], output_bytes: int, result: int) -> None:
+def enter(jail: Jail, job: dict[str, Any], result: int, null: int, *, kept: set[int], tmp: bool = True) -> None:
+    """Shut this child in and say on `result` that it is; keep no other descriptors than `kept`."""
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
+    try:
+        jail.confine(job, tmp=tmp)
+    except OSError as error:
+        os.write(result, str(error).encode("utf-8", "replace")[:200])
+        os._exit(1)
+    low = 3
+    for handle in sorted(kept):
+        os.closerange(low, handle)
+        low = handle + 1
+    os.closerange(low, 1 << 16)
+    frame(result, b"R", b"")
     random.seed(0)  # runs repeat exactly
     gc.enable()
+
+
+def _work(code: str, entry_point: str, inputs: Iterable[bytes], output_bytes: int, result: int) -> None:
     try:
         module = types.ModuleType("candidate")
         sys.modules["candidate"] = module
-        exec(compile(code, "<candidate>", "exec"), module.__dict__)
-        if entry_point not in module.__dict__:
+        names = module.__dict__
+        exec(compile(code, "<candidate>", "exec"), names)
+        if entry_point not in names:
             raise NameError(f"the program defines no {entry_point}")
-        function = module.__dict__[entry_point]
     except BaseException as error:
-        _frame(result, b"X", _say(error))
+        frame(result, b"X", say(error))
         return
     left = output_bytes
     for item in inputs:
-        arguments = decode(item)
+        call = decode(item)
         try:
-            data = encode(function(*arguments), left)
+            value = eval(call, names) if type(call) is str else names[call[0]](*call[1], **call[2])
+            data = encode(value, left)
         except EncodeError as error:
-            _frame(result, b"E", str(error).encode("utf-8", "replace")[:ERROR_BYTES])
+            frame(result, b"E", str(error).encode("utf-8", "replace")[:ERROR_BYTES])
         except BaseException as error:
-            _frame(result, b"E", _say(error))
+            frame(result, b"E", say(error))
         else:
             left -= len(data)
-            _frame(result, b"V", data)
-    _frame(result, b"D", b"")
+            frame(result, b"V", data)
+    frame(result, b"D", b"")
 
 
-def _say(error: BaseException) -> bytes:
+def say(error: BaseException) -> bytes:
+    """An exception in a few words."""
     try:
         return f"{type(error).__name__}: {error}"[:ERROR_BYTES].encode("utf-8", "replace")[:ERROR_BYTES]
     except BaseException:
         return b"an exception that cannot be shown"
 
 
-def _frame(result: int, kind: bytes, data: bytes) -> None:
+def frame(pipe: int, kind: bytes, data: bytes) -> None:
+    """Write one frame."""
     data = struct.pack("<cI", kind, len(data)) + data
     while data:
-        data = data[os.write(result, data) :]
+        data = data[os.write(pipe, data) :]
+
+
+def frames(pipe: int, most: int) -> Iterator[tuple[bytes, bytes]]:
+    """The frames that come through a pipe, each of at most `most` bytes, until it is closed or one is too long."""
+    while head := _exactly(pipe, 5):
+        kind, size = struct.unpack("<cI", head)
+        if size > most or (data := _exactly(pipe, size)) is None:
+            return
+        yield kind, data
+
+
+def _exactly(pipe: int, count: int) -> bytes | None:
+    data = bytearray()
+    while len(data) < count:
+        if not (block := os.read(pipe, min(count - len(data), 1 << 20))):
+            return None
+        data += block
+    return bytes(data)

@@ -6,13 +6,21 @@ A value is one tag byte and, where needed, a 4-byte little-endian count and a pa
     surrogates allowed)   b bytes   l list   t tuple   S set   Z frozenset   d dict (keys and values in turn)
 
 The encoding is canonical: equal values of equal types give equal bytes, except that a dict keeps its order. Types are
-exact: a subclass (Counter, IntEnum, namedtuple) is not plain data. `decode` trusts nothing it reads: every count is
-checked against the bytes that are left, depth is bounded, and keys that would make hashing quadratic are refused.
-Cost: linear in the data. Neither side ever runs code that the data names, as pickle would.
+exact. Some values of the standard library (`_VIEWS`: Decimal, Counter, deque, dates, ...) come back as themselves; any
+other subclass of a plain type, dataclass, enum member or numpy value comes back as a `View`: the name of its type and
+its plain content, never its code. `decode` trusts nothing it reads: every count is checked against the bytes that are
+left, depth is bounded, and keys that would make hashing quadratic are refused. Cost: linear in the data. Neither side
+ever runs code that the data names, as pickle would.
 """
 
 import struct
-from collections import Counter
+import sys
+from collections import Counter, OrderedDict, defaultdict, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 MAX_DEPTH = 100
@@ -26,6 +34,66 @@ class EncodeError(Exception):
 
 class DecodeError(Exception):
     """The bytes are not exactly one encoded value."""
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A value of a type that only the candidate knows: the type's name and plain content.
+
+    The view of a subclass of a plain type (`plain`) equals what its content equals, as such an object does unless it
+    says otherwise; and what it says does not count here. Other views equal views of that name and content alone.
+    """
+
+    type: str
+    content: Any
+    plain: bool
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, View):
+            return self.content == other.content and ((self.plain and other.plain) or self.type == other.type)
+        return self.plain and self.content == other
+
+    def __hash__(self) -> int:
+        return hash(self.content)
+
+
+def _fraction(parts: tuple[int, int]) -> Fraction:
+    numerator, denominator = parts
+    if max(numerator.bit_length(), denominator.bit_length()) > 1 << 14:  # reducing it takes quadratic time
+        raise ValueError
+    return Fraction(numerator, denominator)
+
+
+# Types of the standard library that cross as themselves: type -> the type of its plain content, how to get that, and
+# what builds the value again (only ever called with content of that type).
+_VIEWS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    complex: (tuple, lambda value: (value.real, value.imag), lambda parts: complex(*parts)),
+    bytearray: (bytes, bytes, bytearray),
+    range: (tuple, lambda value: (value.start, value.stop, value.step), lambda parts: range(*parts)),
+    Decimal: (str, str, Decimal),
+    Fraction: (tuple, lambda value: (value.numerator, value.denominator), _fraction),
+    date: (str, date.isoformat, date.fromisoformat),
+    datetime: (str, datetime.isoformat, datetime.fromisoformat),
+    time: (str, time.isoformat, time.fromisoformat),
+    timedelta: (tuple, lambda value: (value.days, value.seconds, value.microseconds), lambda it: timedelta(*it)),
+    deque: (list, list, deque),
+    Counter: (dict, dict, Counter),
+    OrderedDict: (dict, dict, OrderedDict),
+    defaultdict: (dict, dict, lambda content: defaultdict(None, content)),
+}
+_BUILD = {kind.__name__: (content, build) for kind, (content, _, build) in _VIEWS.items()}
+# What a subclass of each plain type holds, by the plain type's own methods.
+_CONTENT: list[tuple[type, Callable[[Any], Any]]] = [
+    (int, int.__pos__),
+    (float, float.__pos__),
+    (str, lambda value: str.__getitem__(value, slice(None))),
+    (bytes, lambda value: bytes.__getitem__(value, slice(None))),
+    (list, lambda value: list.__getitem__(value, slice(None))),
+    (tuple, lambda value: tuple.__getitem__(value, slice(None))),
+    (dict, lambda value: dict(dict.items(value))),
+    (set, lambda value: set(set.__iter__(value))),
+    (frozenset, lambda value: frozenset(frozenset.__iter__(value))),
+]
 
 
 def encode(value: Any, limit: int) -> bytes:
@@ -68,9 +136,30 @@ def _encode(value: Any, out: bytearray, limit: int, depth: int) -> None:  # noqa
             items.append(bytes(part))
         out += (b"S" if kind is set else b"Z") + struct.pack("<I", len(items)) + b"".join(sorted(items))
     else:
-        raise EncodeError(f"unsupported type {kind.__name__}")
+        tag, content = _view(value, kind)
+        _block(tag + b"s", kind.__name__.encode("utf-8", "surrogatepass"), out, limit)
+        _encode(content, out, limit, depth + 1)
     if len(out) > limit:
         raise EncodeError("too large")
+
+
+def _view(value: Any, kind: type) -> tuple[bytes, Any]:
+    if kind in _VIEWS:
+        return b"o", _VIEWS[kind][1](value)
+    for plain, content in _CONTENT:
+        if issubclass(kind, plain):
+            return b"v", content(value)
+    if "__dataclass_fields__" in vars(kind):
+        return b"o", {name: getattr(value, name) for name in vars(kind)["__dataclass_fields__"]}
+    enum = sys.modules.get("enum")
+    if enum and issubclass(kind, enum.Enum):
+        return b"o", value.name
+    numpy = sys.modules.get("numpy")
+    if numpy and issubclass(kind, numpy.generic):
+        return b"v", value.item()
+    if numpy and issubclass(kind, numpy.ndarray):
+        return b"o", (str(value.dtype), value.tolist())
+    raise EncodeError(f"unsupported type {kind.__name__}")
 
 
 def _block(tag: bytes, data: bytes, out: bytearray, limit: int) -> None:
@@ -98,6 +187,10 @@ def _decode(data: bytes, at: int, depth: int) -> tuple[Any, int]:
         if at + 8 > len(data):
             raise DecodeError("cut short")
         return struct.unpack_from("<d", data, at)[0], at + 8
+    if tag in (b"o", b"v"):
+        name, at = _decode(data, at, MAX_DEPTH)  # a scalar
+        content, at = _decode(data, at, depth + 1)
+        return _object(tag, name, content), at
     if at + 4 > len(data):
         raise DecodeError("cut short")
     count = struct.unpack_from("<I", data, at)[0]
@@ -125,6 +218,20 @@ def _scalar(tag: bytes, data: bytes) -> int | str | bytes:
         return data.decode("utf-8", "surrogatepass")
     except UnicodeDecodeError:
         raise DecodeError("not UTF-8") from None
+
+
+def _object(tag: bytes, name: Any, content: Any) -> Any:
+    if type(name) is not str:
+        raise DecodeError("a type without a name")
+    if tag == b"v" or name not in _BUILD:
+        return View(name, content, tag == b"v")
+    kind, build = _BUILD[name]
+    if type(content) is not kind:
+        raise DecodeError(f"no {name}")
+    try:
+        return build(content)
+    except (ArithmeticError, AttributeError, TypeError, ValueError):
+        raise DecodeError(f"no {name}") from None
 
 
 def _container(tag: bytes, items: list[Any]) -> Any:

@@ -22,6 +22,7 @@ CLONE_NEWNET = 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
+_NAMESPACES = CLONE_NEWNS | 0x02000000 | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET
 _AT_RECURSIVE, _AT_FDCWD = 0x8000, -100
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP = 1, 4, 38, 22
@@ -77,11 +78,13 @@ def unshare(flags: int) -> None:
     _call("unshare", flags)
 
 
-def fork_into_new_pids() -> int:
-    """Like os.fork, but the child is the first process of a new pid namespace, and all in it die with that child."""
+def fork_into(namespaces: int) -> int:
+    """Like os.fork, but into new namespaces. With CLONE_NEWPID the child is the first process of its pid namespace, and
+    all in it die with that child.
+    """
     ctypes.pythonapi.PyOS_BeforeFork()
     number = _NUMBERS["clone"][0 if _X86 else 1]
-    pid = _held.syscall(ctypes.c_long(number or -1), ctypes.c_long(CLONE_NEWPID | _SIGCHLD), *[ctypes.c_long(0)] * 4)
+    pid = _held.syscall(ctypes.c_long(number or -1), ctypes.c_long(namespaces | _SIGCHLD), *[ctypes.c_long(0)] * 4)
     code = ctypes.get_errno()
     if pid == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
@@ -157,11 +160,12 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BP
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
-def seccomp_filter(refused: Sequence[str]) -> bytes:
-    """A BPF program that answers EPERM to the named calls, to new processes, and to limits and signals for others.
+def seccomp_filter(refused: Sequence[str], processes: bool = False) -> bytes:
+    """A BPF program that answers EPERM to the named calls, and to limits and signals for others.
 
-    `clone` may still start threads. `clone3`, whose flags a filter cannot see, is "not implemented", so that the C
-    library falls back to `clone`. `fcntl` and `ioctl` could name another process to be signalled for a descriptor.
+    `clone` may start threads and, with `processes`, processes, but never namespaces. `clone3`, whose flags a filter
+    cannot see, is "not implemented", so that the C library falls back to `clone`. `fcntl` and `ioctl` could name
+    another process to be signalled for a descriptor.
     """
     program: list[tuple[int, int, int, int]] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, _AUDIT_ARCH), (_RETURN, 0, 0, _KILL)]
     program += [(_LOAD, 0, 0, 0)]
@@ -173,8 +177,11 @@ def seccomp_filter(refused: Sequence[str]) -> bytes:
         if number is not None:
             program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | code)]
     refuse, allow = (_RETURN, 0, 0, _ERROR | errno.EPERM), (_RETURN, 0, 0, _ALLOW)
+    clone = ("clone", 0, [(_ANY_BIT, CLONE_THREAD)], allow, refuse)
+    if processes:
+        clone = ("clone", 0, [(_ANY_BIT, _NAMESPACES)], refuse, allow)
     for name, argument, tests, found, otherwise in (
-        ("clone", 0, [(_ANY_BIT, CLONE_THREAD)], allow, refuse),
+        clone,
         ("prlimit64", 0, [(_EQUAL, 0)], allow, refuse),
         ("fcntl", 1, [(_EQUAL, command) for command in _SET_OWNER], refuse, allow),
         ("ioctl", 1, [(_EQUAL, request) for request in _IOCTL_SET_OWNER], refuse, allow),

@@ -1,15 +1,19 @@
 """How well a candidate is shut in. Each tier is reached by doing it, never by asking whether it could be done.
 
-| tier       | the slot, once                                     | every run                                       |
-|------------|----------------------------------------------------|-------------------------------------------------|
-| namespaces | own mounts (libraries read-only, no /proc), own    | own process ids, uid 65534 where the slot is    |
-|            | network, IPC and host name; a capped tmpfs as /tmp | root, no capabilities, seccomp, limits          |
-| process    | a temporary folder                                 | no capabilities, Landlock, seccomp, limits      |
-| unsafe     | a temporary folder                                 | limits                                          |
+| tier   | the slot, once                                      | every run                                            |
+|--------|-----------------------------------------------------|------------------------------------------------------|
+| A      | own mounts (libraries read-only), own network, IPC  | own process ids, a uid of the slot's own where it is |
+|        | and host name; a capped tmpfs as /tmp               | root, no capabilities, seccomp, limits               |
+| B      | the same                                            | no capabilities, Landlock, seccomp, limits           |
+| C      | a temporary folder                                  | the same                                             |
+| unsafe | a temporary folder                                  | limits                                               |
 
-Seccomp refuses new processes, programs, sockets, signals and tracing; threads are allowed, and their stacks count
-towards the memory limit. The limit on memory is one on address space. Not covered: side channels, kernel bugs, what
-the read-only libraries say about the host, and a fair share of the machine between runs.
+A run is *closed* (a Python function: seccomp refuses new processes, programs, sockets, signals and tracing; threads are
+allowed; memory is one address space) or *open* (a compiler or a program of another language, in tier A alone: processes
+and signals stay among its own process ids, sockets and tracing are refused, the slot adds up memory and CPU time of all
+its processes). Namespaces come from our own calls and not from bubblewrap: one mechanism, nothing to install, and a
+run costs a clone(2) and no program start. Not covered: side channels, kernel bugs, what the read-only folders and an
+open run's own /proc say about the host, and a fair share of the machine between runs.
 """
 
 import os
@@ -17,26 +21,32 @@ import resource
 import select
 import shutil
 import signal
+import stat
 import sys
 import tempfile
+from contextlib import suppress
 
 from . import syscalls
 
-TMP_BYTES = 64 << 20  # all files of a run
-FILE_BYTES = 16 << 20  # one file
-OPEN_FILES = 64
-NOBODY = 65534
+TMP_BYTES = 256 << 20  # all files of a run
+FILE_BYTES = 64 << 20  # one file
+OPEN_FILES = 256
+PROCESSES = 128  # processes and threads of a run
 _ROOT = "/sys"  # covered by the new root: it exists everywhere and nothing in it is needed
 _DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
 _LIBRARIES = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
+_GUARDED = syscalls.MS_NOSUID | syscalls.MS_NODEV
 _REFUSED = """
-    acct add_key bpf capset chroot delete_module execve execveat fanotify_init finit_module fork fsconfig fsmount fsopen
-    fspick init_module inotify_init inotify_init1 io_uring_enter io_uring_register io_uring_setup ioprio_set kcmp
-    kexec_load keyctl kill landlock_create_ruleset memfd_create memfd_secret mknod mknodat mount mount_setattr
-    move_mount mq_open msgget name_to_handle_at open_by_handle_at open_tree perf_event_open personality pidfd_getfd
-    pidfd_open pidfd_send_signal pivot_root prctl process_vm_readv process_vm_writev ptrace quotactl reboot request_key
-    rt_sigqueueinfo rt_tgsigqueueinfo sched_setaffinity sched_setattr sched_setparam sched_setscheduler seccomp semget
-    setns setpriority shmget socket swapoff swapon tgkill tkill umount2 unshare userfaultfd vfork
+    acct add_key bpf capset chroot delete_module fanotify_init finit_module fsconfig fsmount fsopen fspick init_module
+    inotify_init inotify_init1 io_uring_enter io_uring_register io_uring_setup ioprio_set kcmp kexec_load keyctl
+    landlock_create_ruleset memfd_create memfd_secret mknodat mount mount_setattr move_mount mq_open msgget
+    name_to_handle_at open_by_handle_at open_tree perf_event_open personality pidfd_getfd pivot_root process_vm_readv
+    process_vm_writev ptrace quotactl reboot request_key seccomp semget
+    setns setpriority shmget socket swapoff swapon umount2 unshare userfaultfd
+""".split()  # noqa: SIM905
+_REFUSED_WHEN_CLOSED = """
+    execve execveat fork kill mknod pidfd_open pidfd_send_signal prctl rt_sigqueueinfo rt_tgsigqueueinfo
+    sched_setaffinity sched_setattr sched_setparam sched_setscheduler tgkill tkill vfork
 """.split()  # noqa: SIM905
 _REFUSED_ON_HOST_FILES = """
     chmod chown fchmod fchmodat fchmodat2 fchown fchownat fremovexattr fsetxattr futimesat lchown lremovexattr lsetxattr
@@ -47,39 +57,50 @@ _REFUSED_ON_HOST_FILES = """
 class Jail:
     """The isolation of one slot. Made in the slot; `fork` and `confine` make it bind one run."""
 
-    def __init__(self, tier: str, scratch: str) -> None:
-        """Enter the tier; `scratch` is an existing empty folder outside. Raises OSError where the kernel refuses."""
+    def __init__(self, tier: str, scratch: str, reads: list[str]) -> None:
+        """Enter the tier. `scratch` is an existing empty folder outside, `reads` are folders that runs may read.
+
+        Raises OSError where the kernel refuses.
+        """
         self.tier = tier
-        self.folder = "/tmp" if tier == "namespaces" else scratch
+        self.folder = "/tmp" if tier in "AB" else scratch
         self._slot = os.pidfd_open(os.getpid())
-        self._uid: int | None = None
-        if tier == "namespaces":
-            self._enter_namespaces()
-            self._filter = syscalls.seccomp_filter(_REFUSED)
-        elif tier == "process":
-            readable = [path for path in _readable() if os.path.exists(path)]
-            self._ruleset = syscalls.landlock_ruleset(readable, _DEVICES, scratch)
-            self._filter = syscalls.seccomp_filter(_REFUSED + _REFUSED_ON_HOST_FILES)
+        self._uid = 20_000 + os.getpid() % 40_000 if os.geteuid() == 0 and tier in "ABC" else None
+        self._ruleset = -1
+        closed = _REFUSED + _REFUSED_WHEN_CLOSED
+        readable = sorted({*_LIBRARIES, *(path for path in sys.path if path.startswith("/")), *reads})
+        readable = [path for path in readable if os.path.exists(path)]
+        if tier in "AB":
+            self._enter_namespaces(readable)
+            self._open_filter = syscalls.seccomp_filter(_REFUSED, processes=True)
+        if tier == "C":
+            closed += _REFUSED_ON_HOST_FILES
+            if not all(map(_open_to_all, filter(os.path.isabs, sys.path))):  # such as an interpreter under /root
+                self._uid = None
+            if self._uid is not None:
+                os.chown(scratch, self._uid, self._uid)
+        if tier in "BC":
+            self._ruleset = syscalls.landlock_ruleset(["/"] if tier == "B" else readable, _DEVICES, self.folder)
+        self._closed_filter = syscalls.seccomp_filter(closed)
         tempfile.tempdir = self.folder
         os.chdir(self.folder)
 
-    def _enter_namespaces(self) -> None:
+    def _enter_namespaces(self, readable: list[str]) -> None:
         flags = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS
         uid, gid = os.geteuid(), os.getegid()
         try:
             syscalls.unshare(flags)
-            self._uid = NOBODY if uid == 0 else None
         except PermissionError:
             syscalls.unshare(flags | syscalls.CLONE_NEWUSER)
+            self._uid = None
             for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
                 with open(f"/proc/self/{name}", "w") as file:
                     file.write(text)
         syscalls.mount("none", "/", "none", syscalls.MS_REC | syscalls.MS_PRIVATE)
-        guarded = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        syscalls.mount("jail", _ROOT, "tmpfs", guarded, "size=1m,mode=755")
+        syscalls.mount("jail", _ROOT, "tmpfs", _GUARDED, "size=1m,mode=755")
         bound: list[str] = []
-        for path in _readable():
-            if os.path.exists(path) and not any(path.startswith(f"{other}/") for other in bound):
+        for path in readable:
+            if not any(path.startswith(f"{other}/") for other in bound):
                 bound += [] if os.path.islink(path) else [path]
                 _bind(path)
         for path in _DEVICES:
@@ -87,33 +108,35 @@ class Jail:
             open(_ROOT + path, "w").close()
             syscalls.mount(path, _ROOT + path, "none", syscalls.MS_BIND)
         os.mkdir(f"{_ROOT}/tmp")
+        os.mkdir(f"{_ROOT}/proc", 0)
+        os.symlink("/proc/self/fd", f"{_ROOT}/dev/fd")
         syscalls.pivot_to(_ROOT)
-        syscalls.mount("none", "/", "none", syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | guarded)
+        syscalls.mount("none", "/", "none", syscalls.MS_REMOUNT | syscalls.MS_BIND | syscalls.MS_RDONLY | _GUARDED)
         self._mount_tmp()
 
     def _mount_tmp(self) -> None:
-        guarded = syscalls.MS_NOSUID | syscalls.MS_NODEV
-        syscalls.mount("tmp", "/tmp", "tmpfs", guarded, f"size={TMP_BYTES},nr_inodes=10000,mode=1777")
+        syscalls.mount("tmp", "/tmp", "tmpfs", _GUARDED, f"size={TMP_BYTES},nr_inodes=10000,mode=1777")
 
-    def fork(self) -> int:
-        """Fork one run; 0 in the child. In the namespaces tier the child is alone with its own process ids."""
-        return syscalls.fork_into_new_pids() if self.tier == "namespaces" else os.fork()
+    def fork(self, apart: bool = False) -> int:
+        """Fork one run; 0 in the child. In tier A it is alone with its own process ids, and, `apart`, its mounts."""
+        if self.tier != "A":
+            return os.fork()
+        return syscalls.fork_into(syscalls.CLONE_NEWPID | (syscalls.CLONE_NEWNS if apart else 0))
 
-    def confine(self, cpu_seconds: float, memory_bytes: int) -> None:
-        """In the child: give up everything, for good. Raises OSError, after which the child must not go on."""
+    def confine(self, job: dict[str, int | float], closed: bool = True, tmp: bool = True) -> None:
+        """In the child: give up everything, for good. Without `tmp`, a child forked `apart` gets an empty /tmp.
+
+        Raises OSError, after which the child must not go on.
+        """
+        if self.tier == "A" and not tmp:
+            os.chdir("/")
+            self._mount_tmp()
+            os.chdir("/tmp")
+        if self.tier == "A" and not closed:
+            with suppress(OSError):  # in some containers only the outer one's /proc may be seen
+                syscalls.mount("proc", "/proc", "proc", _GUARDED | syscalls.MS_RDONLY | syscalls.MS_NOEXEC)
         os.setsid()
-        limits = {
-            resource.RLIMIT_CPU: int(cpu_seconds) + 2,  # the slot watches the clock more finely
-            resource.RLIMIT_AS: memory_bytes,
-            resource.RLIMIT_FSIZE: FILE_BYTES,
-            resource.RLIMIT_NOFILE: OPEN_FILES,
-            resource.RLIMIT_CORE: 0,
-            resource.RLIMIT_MEMLOCK: 0,
-        }
-        for kind, value in limits.items():
-            hard = resource.getrlimit(kind)[1]
-            bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(kind, (bound, bound))
+        self._limit(job, closed)
         if self._uid is not None:
             os.setgroups([])
             os.setresgid(self._uid, self._uid, self._uid)
@@ -123,20 +146,36 @@ class Jail:
             os._exit(1)
         if self.tier != "unsafe":
             syscalls.drop_capabilities()
-            if self.tier == "process":
+            if self._ruleset >= 0:
                 syscalls.landlock_restrict(self._ruleset)
-            syscalls.seccomp_restrict(self._filter)
+            syscalls.seccomp_restrict(self._closed_filter if closed else self._open_filter)
+
+    def _limit(self, job: dict[str, int | float], closed: bool) -> None:
+        memory = resource.RLIMIT_AS if closed else resource.RLIMIT_DATA  # node and Java reserve address space by the GB
+        limits = {
+            resource.RLIMIT_CPU: int(job["cpu_seconds"]) + 2,  # the slot watches the clock more finely
+            memory: int(job["memory_bytes"]),
+            resource.RLIMIT_FSIZE: FILE_BYTES,
+            resource.RLIMIT_NOFILE: OPEN_FILES,
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_MEMLOCK: 0,
+        }
+        if self.tier in "ABC":  # elsewhere all processes of the user would count
+            limits[resource.RLIMIT_NPROC] = PROCESSES
+        for kind, value in limits.items():
+            hard = resource.getrlimit(kind)[1]
+            bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+            resource.setrlimit(kind, (bound, bound))
 
     def clean(self) -> None:
         """Empty the scratch folder after a run, whatever the run left in it."""
-        if self.tier == "namespaces":
-            if os.listdir("/tmp"):
-                os.chdir("/")
-                syscalls.unmount("/tmp")
-                self._mount_tmp()
-                os.chdir("/tmp")
-        else:
+        if self.tier != "A":
             empty_folder(self.folder)
+        elif os.listdir("/tmp"):
+            os.chdir("/")
+            syscalls.unmount("/tmp")
+            self._mount_tmp()
+            os.chdir("/tmp")
 
 
 def empty_folder(folder: str) -> None:
@@ -172,9 +211,11 @@ def _delete_files(here: int) -> list[str]:
     return folders
 
 
-def _readable() -> list[str]:
-    """What an interpreter may need after it has started: shared libraries and its standard library."""
-    return list(dict.fromkeys([*_LIBRARIES, *(path for path in sys.path if path.startswith("/"))]))
+def _open_to_all(path: str) -> bool:
+    """Whether another user can come to a path, if it exists."""
+    above = os.path.dirname(path)
+    passable = path == above or not os.path.isdir(above) or bool(os.stat(above).st_mode & stat.S_IXOTH)
+    return path == above or (passable and _open_to_all(above))
 
 
 def _bind(path: str) -> None:

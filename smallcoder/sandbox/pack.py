@@ -1,0 +1,125 @@
+"""A job as the plain data that a slot reads, and a slot's reply as a Result."""
+
+import struct
+from typing import Any
+
+from smallcoder.sandbox.languages import Toolchain
+from smallcoder.sandbox.protocol import Form, Job, Limits, Output, Result
+from smallcoder.sandbox.worker.codec import DecodeError, EncodeError, decode, encode
+
+COMPILE = Limits(cpu_seconds=60, wall_seconds=120, memory_bytes=2 << 30, output_bytes=1 << 18)
+_INPUT_BYTES = 1 << 28
+_STARVED = 20  # as in worker/slot.py
+_GRACE_SECONDS = 60.0
+_TIMEOUTS = {"cpu": "CPU time", "wall": "wall time"}
+_SHOWN = 300
+
+
+def pack(job: Job, toolchain: Toolchain | None = None) -> dict[str, Any]:
+    """A job as plain data; a program, which has no entry point, needs its toolchain. Raises TypeError on bad inputs."""
+    limits = job.limits or Limits()
+    message: dict[str, Any] = _limits(limits)
+    message["files"] = {_plain_name(name): bytes(data) for name, data in job.files.items()}
+    if toolchain:
+        _pack_program(job, limits, toolchain, message)
+    else:
+        name = job.program.entry_point
+        try:
+            inputs = [item if isinstance(item, str) else (name, tuple(item), {}) for item in job.inputs]
+            message["inputs"] = [encode(item, _INPUT_BYTES) for item in inputs]
+        except EncodeError as error:
+            raise TypeError(f"an input is not plain data: {error}") from None
+        message |= {"code": job.program.code, "entry_point": name, "tests": job.tests}
+    message["patience"] = _patience(message)
+    return message
+
+
+def _pack_program(job: Job, limits: Limits, toolchain: Toolchain, message: dict[str, Any]) -> None:
+    plan = toolchain.language.plan(job.program.code)
+    message["files"][plan.file] = job.program.code.encode("utf-8", "surrogatepass")
+    about = {"environment": toolchain.environment(), "stdin": b"", "hide": []}
+    least = {"memory_bytes": max(limits.memory_bytes, toolchain.language.memory_bytes)}
+    run = _limits(limits) | least | about | {"command": toolchain.command(plan.run), "stdin": job.stdin}
+    message["steps"] = [run]
+    if plan.compile:
+        run["hide"] = [plan.file]  # what ran from it cannot read its tests there
+        message["steps"].insert(0, _limits(COMPILE) | about | {"command": toolchain.command(plan.compile)})
+
+
+def _plain_name(name: str) -> str:
+    if not name or "/" in name or name in (".", "..") or "\0" in name:
+        raise TypeError(f"{name!r} is not the plain name of a file")
+    return name
+
+
+def _limits(limits: Limits) -> dict[str, Any]:
+    return {
+        "cpu_seconds": float(limits.cpu_seconds),
+        "wall_seconds": float(limits.wall_seconds),
+        "memory_bytes": limits.memory_bytes,
+        "output_bytes": limits.output_bytes,
+    }
+
+
+def _patience(message: dict[str, Any]) -> float:
+    """Seconds after which a slot that has not answered is broken."""
+    return sum(step["wall_seconds"] * _STARVED for step in message.get("steps", [message])) + _GRACE_SECONDS
+
+
+def result(reply: dict[str, Any], message: dict[str, Any], tier: str) -> Result:
+    """Judge a slot's reply: how the run ended, and what the candidate wrote."""
+    if reply["end"] == "infra":
+        return Result("infra", [], reply["reason"], reply["cpu_seconds"], tier)
+    return _program(reply, message, tier) if "steps" in message else _calls(reply, message, tier)
+
+
+def _calls(reply: dict[str, Any], message: dict[str, Any], tier: str) -> Result:
+    end, seconds = reply["end"], reply["cpu_seconds"]
+    form: Form = "second jail" if message["tests"] else "values"
+    try:
+        outputs, told = _frames(reply["data"], 1 if message["tests"] else len(message["inputs"]))
+    except DecodeError as error:
+        outputs, told = [], f"malformed result: {error}"
+    if end in _TIMEOUTS:
+        return Result("timeout", outputs, _TIMEOUTS[end], seconds, tier, form)
+    if end == "output":
+        return Result("error", outputs, "too much output", seconds, tier, form)
+    if told == "done":
+        return Result("ok", outputs, "", seconds, tier, form)
+    died = f"killed by {reply['reason']}" if reply["reason"] else "ended before it was done"
+    return Result("error", outputs, told or died, seconds, tier, form)
+
+
+def _frames(data: bytes, calls: int) -> tuple[list[Output], str]:
+    """The outputs, and "done", or why the program did not load, or "" where the frames stop early."""
+    outputs: list[Output] = []
+    at = 5  # after the ready frame, which the slot has seen
+    while len(data) >= at + 5:
+        kind, size = struct.unpack_from("<cI", data, at)
+        body = data[at + 5 : at + 5 + size]
+        if len(body) < size:
+            break
+        at += 5 + size
+        if kind in (b"D", b"X"):
+            if at != len(data) or len(outputs) != (calls if kind == b"D" else 0):
+                raise DecodeError("frames that do not match the calls")
+            return outputs, "done" if kind == b"D" else body.decode("utf-8", "replace") or "did not load"
+        if kind not in (b"V", b"E") or len(outputs) == calls:
+            raise DecodeError("an unexpected frame")
+        error = body.decode("utf-8", "replace") or "an error without a text"
+        outputs.append(Output(decode(body)) if kind == b"V" else Output(error=error))
+    return outputs, ""
+
+
+def _program(reply: dict[str, Any], message: dict[str, Any], tier: str) -> Result:
+    end, code, last = reply["end"], reply["code"], reply["step"] == len(message["steps"]) - 1
+    about = (reply["cpu_seconds"], tier, "one process", code, reply["stdout"], reply["stderr"], reply["mark"])
+    if not last and (end != "exit" or code):  # the compiler's CPU time is generous: more is the program's fault
+        said = (reply["stderr"] or reply["stdout"])[-1 << 12 :].decode("utf-8", "replace").strip()
+        why = said if end == "exit" else {"output": "too many messages"}.get(end, f"out of {_TIMEOUTS.get(end, end)}")
+        return Result("error", [], f"does not compile: {why[:_SHOWN]}", *about)
+    if end in _TIMEOUTS:
+        return Result("timeout", [], _TIMEOUTS[end], *about)
+    if end != "exit":
+        return Result("error", [], {"output": "too much output"}.get(end, f"out of {end}"), *about)
+    return Result("ok", [], "", *about)

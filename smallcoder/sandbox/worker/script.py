@@ -1,0 +1,52 @@
+"""What happens in an open child: it is the init of its own process ids, starts one command and waits for its end.
+
+The command never holds the result pipe, so how it ended is what the kernel says. When this process ends, the kernel
+kills all that the command left behind.
+"""
+
+import os
+import signal
+import struct
+from typing import Any, NoReturn
+
+from .tiers import Jail
+
+
+def run(jail: Jail, job: dict[str, Any], command: list[str], pipes: tuple[int, int, int, int]) -> NoReturn:
+    """Run `command` with the standard pipes; tell the last of `pipes` "s" once shut in, and then its exit code.
+
+    Where that failed it is "!" and a reason. Never returns.
+    """
+    leave = os._exit
+    result = pipes[3]
+    try:
+        try:
+            for standard, pipe in enumerate(pipes[:3]):
+                os.dup2(pipe, standard)
+            jail.confine(job, closed=False)
+            os.closerange(3, result)
+            os.closerange(result + 1, 1 << 16)
+            os.write(result, b"s")
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    for one in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):  # which the slot ignores
+                        signal.signal(one, signal.SIG_DFL)
+                    os.close(result)
+                    os.execve(command[0], command, job["environment"])
+                except OSError as error:
+                    os.write(2, f"{command[0]}: {error}".encode())
+                finally:
+                    leave(127)
+        except OSError as error:
+            os.write(result, b"!" + str(error).encode("utf-8", "replace")[:200])
+            leave(1)
+        for standard in (0, 1, 2):
+            os.close(standard)
+        while True:
+            ended, status = os.waitpid(-1, 0)
+            if ended == pid:
+                break
+        os.write(result, struct.pack("<i", os.waitstatus_to_exitcode(status)))
+    finally:
+        leave(0)

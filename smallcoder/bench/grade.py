@@ -13,8 +13,8 @@ import ast
 import json
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
@@ -31,7 +31,30 @@ class Answer:
     """A program as it goes into a sandbox."""
 
     code: str
-    entry_point: str
+    entry_point: str = ""
+    language: str = "python"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may use."""
+
+    cpu_seconds: float = 2.0
+    wall_seconds: float = 10.0
+    memory_bytes: int = 512 << 20
+    output_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of an answer as a sandbox takes it: calls of its entry point, `tests` in a second jail, or a program."""
+
+    program: Answer
+    inputs: Sequence[tuple[Any, ...] | str] = ()
+    limits: Limits = Limits()
+    tests: str = ""
+    stdin: bytes = b""
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class Output(Protocol):
@@ -54,10 +77,12 @@ class Result(Protocol):
     def reason(self) -> str: ...
     @property
     def tier(self) -> str: ...
+    @property
+    def form(self) -> str: ...
 
 
 class Sandbox(Protocol):
-    """What grading needs of a sandbox; `program` is an `Answer`, or has its two attributes."""
+    """What grading needs of a sandbox; `program` is an `Answer`, or has its attributes."""
 
     def run(self, program: Any, inputs: Sequence[tuple[Any, ...]]) -> Result: ...
 
@@ -112,7 +137,7 @@ def judge(problem: Problem, result: Result) -> Verdict:
     """The verdict on a run of an answer on `inputs(problem)`."""
     if result.status != "ok":
         status: Status = "failed" if result.status == "error" else result.status
-        return Verdict(status, result.reason or result.status, result.tier)
+        return Verdict(status, result.reason or result.status, result.tier, result.form)
     expected = _tests(problem.id, problem.tests)[1]
     tolerance = float(problem.meta.get("tolerance", 0.0))
     assert len(result.outputs) == len(expected), "a sandbox that is ok answers every call"

@@ -44,11 +44,16 @@ class Problem:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`infra` means the machinery failed, not the answer: such verdicts are never scored. `tier` is the sandbox's."""
+    """`infra` means the machinery failed, not the answer: such verdicts are never scored. `tier` is the sandbox's.
+
+    `form` says what the verdict rests on: "values" compared outside, tests in a "second jail", or, weaker, tests that ran
+    in "one process" with the answer.
+    """
 
     status: Status
     reason: str
     tier: str
+    form: str = "values"
 
 
 def write_problems(folder: Path, problems: Sequence[Problem]) -> None:

@@ -102,6 +102,7 @@ VERDICT = pa.schema(
         ("status", pa.string()),  # passed | failed | timeout | infra
         ("reason", pa.string()),
         ("tier", pa.string()),
+        ("form", pa.string()),  # values | second jail | one process
     ]
 )
 

@@ -1,11 +1,13 @@
 """A job as the plain data that a slot reads, and a slot's reply as a Result."""
 
 import struct
+import threading
+from collections import OrderedDict
 from typing import Any
 
 from smallcoder.sandbox.languages import Toolchain
 from smallcoder.sandbox.protocol import Form, Job, Limits, Output, Result
-from smallcoder.sandbox.worker.codec import DecodeError, EncodeError, decode, encode
+from smallcoder.sandbox.worker.codec import DecodeError, Digest, EncodeError, decode, encode
 
 COMPILE = Limits(cpu_seconds=60, wall_seconds=120, memory_bytes=2 << 30, output_bytes=1 << 18)
 _INPUT_BYTES = 1 << 28
@@ -13,6 +15,8 @@ _STARVED = 20  # as in worker/slot.py
 _GRACE_SECONDS = 60.0
 _TIMEOUTS = {"cpu": "CPU time", "wall": "wall time"}
 _SHOWN = 300
+_KEPT = 256  # tuples of inputs
+_LARGE, _KEPT_BYTES = 1 << 10, 64 << 20
 
 
 def pack(job: Job, toolchain: Toolchain | None = None) -> dict[str, Any]:
@@ -24,14 +28,64 @@ def pack(job: Job, toolchain: Toolchain | None = None) -> dict[str, Any]:
         _pack_program(job, limits, toolchain, message)
     else:
         name = job.program.entry_point
-        try:
-            inputs = [item if isinstance(item, str) else (name, tuple(item), {}) for item in job.inputs]
-            message["inputs"] = [encode(item, _INPUT_BYTES) for item in inputs]
-        except EncodeError as error:
-            raise TypeError(f"an input is not plain data: {error}") from None
+        message["inputs"] = _ENCODED(name, job.inputs)
         message |= {"code": job.program.code, "entry_point": name, "tests": job.tests}
     message["patience"] = _patience(message)
     return message
+
+
+class _Encoded:
+    """Encodes inputs, and remembers what it made of the last tuples of them: many answers get the same."""
+
+    def __init__(self) -> None:
+        self._made: OrderedDict[tuple[int, str], tuple[Any, list[bytes]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __call__(self, name: str, inputs: Any) -> list[bytes]:
+        key = (id(inputs), name)
+        with self._lock:
+            known = self._made.get(key)
+        if known:
+            return known[1]
+        try:
+            items = [item if isinstance(item, str) else (name, tuple(item), {}) for item in inputs]
+            data = [encode(item, _INPUT_BYTES) for item in items]
+        except EncodeError as error:
+            raise TypeError(f"an input is not plain data: {error}") from None
+        if isinstance(inputs, tuple):  # which is kept, so that its id stays its own
+            with self._lock:
+                self._made[key] = (inputs, data)
+                if len(self._made) > _KEPT:
+                    self._made.popitem(last=False)
+        return data
+
+
+class _Decoded:
+    """Decodes values, and remembers the last large ones: many answers return the same."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, Any] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, data: bytes) -> Any:
+        if len(data) < _LARGE:
+            return decode(data)
+        with self._lock:
+            if data in self._known:
+                self._known.move_to_end(data)
+                return self._known[data]
+        value = decode(data)
+        with self._lock:
+            if self._known.setdefault(data, value) is value:
+                self._bytes += len(data)
+            while self._bytes > _KEPT_BYTES:
+                self._bytes -= len(self._known.popitem(last=False)[0])
+        return value
+
+
+_ENCODED = _Encoded()
+_DECODED = _Decoded()
 
 
 def _pack_program(job: Job, limits: Limits, toolchain: Toolchain, message: dict[str, Any]) -> None:
@@ -104,10 +158,12 @@ def _frames(data: bytes, calls: int) -> tuple[list[Output], str]:
             if at != len(data) or len(outputs) != (calls if kind == b"D" else 0):
                 raise DecodeError("frames that do not match the calls")
             return outputs, "done" if kind == b"D" else body.decode("utf-8", "replace") or "did not load"
-        if kind not in (b"V", b"E") or len(outputs) == calls:
+        if kind not in (b"V", b"H", b"E") or len(outputs) == calls:
             raise DecodeError("an unexpected frame")
-        error = body.decode("utf-8", "replace") or "an error without a text"
-        outputs.append(Output(decode(body)) if kind == b"V" else Output(error=error))
+        if kind == b"E":
+            outputs.append(Output(error=body.decode("utf-8", "replace") or "an error without a text"))
+        else:
+            outputs.append(Output(_DECODED(body) if kind == b"V" else Digest(body)))
     return outputs, ""
 
 

@@ -17,6 +17,7 @@ class PlainResult:
     outputs: list[PlainOutput]
     reason: str = ""
     tier: str = "none"
+    form: str = "values"
 
 
 class PlainSandbox:

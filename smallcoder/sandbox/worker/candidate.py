@@ -1,7 +1,7 @@
 """What happens in a closed child: load the program, call it once per input, write one frame per call.
 
 Frames on the result pipe: `R` ready (written before any candidate code is loaded), then per call `V` + an encoded
-value or `E` + an error text, `X` + text where the program did not load, `D` done. A frame is its letter, a 4-byte
+value, `H` + the digest of a value too large for one frame, or `E` + an error text; `X` + text where the program did not load, `D` done. A frame is its letter, a 4-byte
 little-endian length and that many bytes. The candidate shares this interpreter and can forge any frame after `R`;
 that is as good as printing an answer, since nothing here knows which answer is right.
 
@@ -17,10 +17,11 @@ import types
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
-from .codec import EncodeError, decode, encode
+from .codec import EncodeError, decode, digest, encode
 from .tiers import Jail
 
 ERROR_BYTES = 300
+VALUES = 16  # one value may take this part of all output
 
 
 def run(jail: Jail, job: dict[str, Any], result: int, null: int, calls: int | None = None) -> NoReturn:
@@ -69,15 +70,26 @@ def _work(code: str, entry_point: str, inputs: Iterable[bytes], output_bytes: in
         call = decode(item)
         try:
             value = eval(call, names) if type(call) is str else names[call[0]](*call[1], **call[2])
-            data = encode(value, left)
+            kind, data = _encoded(value, output_bytes // VALUES, left)
         except EncodeError as error:
             frame(result, b"E", str(error).encode("utf-8", "replace")[:ERROR_BYTES])
         except BaseException as error:
             frame(result, b"E", say(error))
         else:
             left -= len(data)
-            frame(result, b"V", data)
+            frame(result, kind, data)
     frame(result, b"D", b"")
+
+
+def _encoded(value: Any, most: int, left: int) -> tuple[bytes, bytes]:
+    """A value as a frame: itself, or its digest where it is larger than `most`."""
+    try:
+        data = encode(value, min(most, left))
+    except EncodeError as error:
+        if most > left or str(error) != "too large":
+            raise
+        return b"H", digest(value)
+    return b"V", data
 
 
 def say(error: BaseException) -> bytes:

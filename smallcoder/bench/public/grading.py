@@ -1,0 +1,189 @@
+"""Grading of the public benchmarks of Python functions: HumanEval, MBPP, HumanEval+, MBPP+ and what has their form.
+
+    with Sandbox() as sandbox:
+        verdicts = list(Grading(sandbox).grade_many([(problem, code), ...]))
+
+`code` is a whole program. Where a benchmark's tests can be split (`asserts.py`), calls go in and expectations stay here;
+EvalPlus's expectations are what the reference returns, run once in the same sandbox. Other tests run in a second jail,
+and the verdict's `form` says so. Rules are each benchmark's own: == on plain data, tolerances only where they have them.
+Limits are CPU time where the official harnesses take wall time: 3 s (human-eval), or 4 s and four times the reference's
+time over all inputs together (EvalPlus, which limits each input).
+"""
+
+import ast
+import json
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from smallcoder.bench.grade import SHOWN, Answer, Limits, Result, Trial
+from smallcoder.bench.problem import Problem, Status, Verdict
+from smallcoder.bench.public import asserts, plus
+from smallcoder.core.errors import InputError
+
+LIMITS = Limits(cpu_seconds=3, wall_seconds=15, memory_bytes=1 << 30, output_bytes=4 << 20)
+PLUS_SECONDS, PLUS_FACTOR = 4.0, 4.0  # evalplus: min_time_limit, gt_time_limit_factor
+_REFERENCE = Limits(cpu_seconds=60, wall_seconds=300, memory_bytes=4 << 30, output_bytes=512 << 20)
+_KEPT = 256  # problems whose tests stay read
+
+
+class Pool(Protocol):
+    """What grading many answers needs of a sandbox."""
+
+    def run(self, program: Any, inputs: Any, limits: Any) -> Result: ...
+    def run_many(self, jobs: Iterable[Any]) -> Iterator[Result]: ...
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a problem's answers are run and judged: calls and what judges each result, or tests for a second jail."""
+
+    limits: Limits
+    inputs: Sequence[tuple[Any, ...] | str] = ()
+    judges: Sequence[Callable[[Any], bool]] = ()
+    expected: Sequence[Any] = ()  # what a reason shows
+    tests: str = ""
+    setup: str = ""  # goes behind the answer's code
+    there: bool = False  # a result that cannot be written down counts as one that is not None
+
+    def trial(self, problem: Problem, code: str) -> Trial:
+        """A whole program as it goes into a sandbox."""
+        program = Answer(f"{code}\n\n{self.setup}" if self.setup else code, problem.entry_point)
+        return Trial(program, self.inputs, self.limits, self.tests)
+
+    def judge(self, result: Result) -> Verdict:
+        """The verdict on a run of that trial."""
+        if not self.tests:
+            for number, (output, judge) in enumerate(zip(result.outputs, self.judges, strict=False)):
+                odd = self.there and output.error.startswith("unsupported type")
+                reason = "" if odd else output.error
+                if not reason and not judge(odd or output.value):
+                    reason = f"{_show(output.value)}, expected {_show(self.expected[number])}"
+                if reason:
+                    return Verdict("failed", f"test {number + 1}: {reason}", result.tier, result.form)
+        if result.status != "ok":
+            status: Status = "failed" if result.status == "error" else result.status
+            return Verdict(status, result.reason or result.status, result.tier, result.form)
+        if self.tests and result.outputs[0].error:
+            return Verdict("failed", result.outputs[0].error, result.tier, result.form)
+        return Verdict("passed", "", result.tier, result.form)
+
+
+class Grading:
+    """Grades answers in one sandbox. Remembers how the last problems are run, and what their references return."""
+
+    def __init__(self, sandbox: Pool) -> None:
+        self._sandbox = sandbox
+        self._plans: OrderedDict[str, Plan] = OrderedDict()
+
+    def grade(self, problem: Problem, code: str) -> Verdict:
+        """The verdict on one program. Raises InputError on a benchmark that has no grader here."""
+        return next(self.grade_many([(problem, code)]))
+
+    def grade_many(self, answers: Iterable[tuple[Problem, str]]) -> Iterator[Verdict]:
+        """The verdicts on many programs in their order. Takes answers as it needs them."""
+        plans: list[Plan] = []
+
+        def trials() -> Iterator[Trial]:
+            for problem, code in answers:
+                plans.append(self.plan(problem))
+                yield plans[-1].trial(problem, code)
+
+        for result in self._sandbox.run_many(trials()):
+            yield plans.pop(0).judge(result)
+
+    def plan(self, problem: Problem) -> Plan:
+        """How a problem's answers are run and judged."""
+        plan = self._plans.pop(problem.id, None)
+        if plan is None:
+            make = _PLANS.get(problem.benchmark)
+            if make is None:
+                raise InputError(f"answers to {problem.benchmark} cannot be graded here", "see bench/public/grading.py")
+            plan = make(problem, json.loads(problem.tests), self._sandbox)
+        self._plans[problem.id] = plan
+        if len(self._plans) > _KEPT:
+            self._plans.popitem(last=False)
+        return plan
+
+
+def _split(problem: Problem, tests: Sequence[ast.stmt], setup: str = "", names: set[str] | None = None) -> Plan | None:
+    names = names or {problem.entry_point}
+    cases = asserts.split(tests, problem.entry_point, names)
+    if not cases:
+        return None
+    judges = [case.holds for case in cases]
+    return Plan(LIMITS, tuple(case.call for case in cases), judges, [case.expected for case in cases], setup=setup)
+
+
+def _check(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
+    """HumanEval's form: a function `check(candidate)`."""
+    tree = ast.parse(tests["check"])
+    check = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check")
+    alias = {check.args.args[0].arg: problem.entry_point}
+    body = [_renamed(statement, alias) for statement in check.body]
+    plan = _split(problem, body)
+    if plan:
+        return plan
+    source = f"{tests['check']}\ncheck({problem.entry_point})"
+    return Plan(LIMITS, tests=asserts.together(problem.reference, [problem.entry_point], source))
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802 (ast's name)
+        return ast.Name(self.names.get(node.id, node.id), node.ctx)
+
+
+def _renamed(statement: ast.stmt, names: dict[str, str]) -> ast.stmt:
+    return ast.fix_missing_locations(_Rename(names).visit(statement))
+
+
+def _asserts(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
+    """MBPP's form: a list of asserts, and code that runs before them but after the answer's."""
+    source = "\n".join(tests["list"])
+    names = asserts.defined(problem.reference)
+    if plan := _split(problem, ast.parse(source).body, tests["setup"], names):
+        return plan
+    source = f"{tests['setup']}\n{source}"
+    return Plan(LIMITS, tests=asserts.together(problem.reference, [problem.entry_point], source), setup=tests["setup"])
+
+
+def _plus(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
+    """EvalPlus's form: inputs, and the reference as the oracle."""
+    task = str(problem.meta["task_id"])
+    inputs = tuple(plus.arguments(problem.benchmark, task, [*tests["base"], *tests["plus"]]))
+    prompt = problem.prompt if problem.benchmark == "humanevalplus" else ""
+    reference = problem.reference if problem.reference.startswith(prompt) else prompt + problem.reference
+    result = sandbox.run(Answer(reference, problem.entry_point), inputs, _REFERENCE)
+    there = problem.entry_point in plus.IS_THERE
+    errors = [output.error for output in result.outputs if not (there and output.error.startswith("unsupported"))]
+    if result.status != "ok" or any(errors):
+        reason = result.reason or next(filter(None, errors))
+        raise InputError(f"the reference of {problem.id} does not run ({reason})", "fetch the benchmark again")
+    wanted = [bool(output.error) or output.value for output in result.outputs]
+    if there:
+        wanted = [value is not None for value in wanted]
+    seconds = max(PLUS_SECONDS, PLUS_FACTOR * result.cpu_seconds)  # type: ignore[attr-defined]
+    limits = Limits(seconds, 5 * seconds, 4 << 30, _REFERENCE.output_bytes)
+    judges = list(plus.compare(problem.entry_point, inputs, wanted, float(problem.meta["atol"])))
+    return Plan(limits, inputs, judges, wanted, there=there)
+
+
+def _show(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out integers of more than some thousand digits
+        text = f"a {type(value).__name__} that holds a huge number"
+    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
+
+
+_PLANS: dict[str, Callable[[Problem, dict[str, Any], Pool], Plan]] = {
+    "humaneval": _check,
+    "humaneval-infilling": _check,
+    "humanevalplus": _plus,
+    "mbpp": _asserts,
+    "mbppplus": _plus,
+}

@@ -55,6 +55,7 @@ class Trial:
     tests: str = ""
     stdin: bytes = b""
     files: Mapping[str, bytes] = field(default_factory=dict)
+    mark: str = ""  # the secret that a program writes at the end of its tests
 
 
 class Output(Protocol):
@@ -79,6 +80,14 @@ class Result(Protocol):
     def tier(self) -> str: ...
     @property
     def form(self) -> str: ...
+    @property
+    def cpu_seconds(self) -> float: ...
+    @property
+    def mark(self) -> bytes: ...
+    @property
+    def exit_code(self) -> int | None: ...
+    @property
+    def stderr(self) -> bytes: ...
 
 
 class Sandbox(Protocol):

@@ -12,17 +12,20 @@ time over all inputs together (EvalPlus, which limits each input).
 
 import ast
 import json
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Any, Protocol
 
 from smallcoder.bench.grade import SHOWN, Answer, Limits, Result, Trial
 from smallcoder.bench.problem import Problem, Status, Verdict
-from smallcoder.bench.public import asserts, plus
+from smallcoder.bench.public import asserts, plus, translated
 from smallcoder.core.errors import InputError
 
 LIMITS = Limits(cpu_seconds=3, wall_seconds=15, memory_bytes=1 << 30, output_bytes=4 << 20)
+PROGRAM = Limits(cpu_seconds=15, wall_seconds=60, memory_bytes=1 << 30, output_bytes=1 << 20)  # MultiPL-E: 15 s
+_LANGUAGES = {"shell": "bash"}  # the benchmarks' words -> the sandbox's
 PLUS_SECONDS, PLUS_FACTOR = 4.0, 4.0  # evalplus: min_time_limit, gt_time_limit_factor
 _REFERENCE = Limits(cpu_seconds=60, wall_seconds=300, memory_bytes=4 << 30, output_bytes=512 << 20)
 _KEPT = 256  # problems whose tests stay read
@@ -46,14 +49,25 @@ class Plan:
     tests: str = ""
     setup: str = ""  # goes behind the answer's code
     there: bool = False  # a result that cannot be written down counts as one that is not None
+    entry_point: str = ""  # where the problem does not tell
+    language: str = ""  # of answers that are one program with their tests
 
     def trial(self, problem: Problem, code: str) -> Trial:
         """A whole program as it goes into a sandbox."""
-        program = Answer(f"{code}\n\n{self.setup}" if self.setup else code, problem.entry_point)
+        if self.language:
+            secret = token_hex(16)
+            source = translated.program(self.language, code, self.setup, secret)
+            program = Answer(source, "", _LANGUAGES.get(self.language, self.language))
+            return Trial(program, limits=self.limits, mark=secret)
+        program = Answer(f"{code}\n\n{self.setup}" if self.setup else code, self.entry_point or problem.entry_point)
         return Trial(program, self.inputs, self.limits, self.tests)
 
-    def judge(self, result: Result) -> Verdict:
-        """The verdict on a run of that trial."""
+    def judge(self, trial: Trial, result: Result) -> Verdict:
+        """The verdict on the run of a trial."""
+        if trial.mark and result.status == "ok" and (result.mark != trial.mark.encode() or result.exit_code != 0):
+            said = result.stderr[-SHOWN:].decode("utf-8", "replace").strip().replace("\n", " ")
+            reason = f"exit code {result.exit_code}, tests not finished: {said}"
+            return Verdict("failed", reason, result.tier, result.form)
         if not self.tests:
             for number, (output, judge) in enumerate(zip(result.outputs, self.judges, strict=False)):
                 odd = self.there and output.error.startswith("unsupported type")
@@ -83,15 +97,18 @@ class Grading:
 
     def grade_many(self, answers: Iterable[tuple[Problem, str]]) -> Iterator[Verdict]:
         """The verdicts on many programs in their order. Takes answers as it needs them."""
-        plans: list[Plan] = []
+        begun: deque[tuple[Plan, Trial]] = deque()
 
         def trials() -> Iterator[Trial]:
             for problem, code in answers:
-                plans.append(self.plan(problem))
-                yield plans[-1].trial(problem, code)
+                plan = self.plan(problem)
+                trial = plan.trial(problem, code)
+                begun.append((plan, trial))
+                yield trial
 
         for result in self._sandbox.run_many(trials()):
-            yield plans.pop(0).judge(result)
+            plan, trial = begun.popleft()
+            yield plan.judge(trial, result)
 
     def plan(self, problem: Problem) -> Plan:
         """How a problem's answers are run and judged."""
@@ -100,6 +117,8 @@ class Grading:
             make = _PLANS.get(problem.benchmark)
             if make is None:
                 raise InputError(f"answers to {problem.benchmark} cannot be graded here", "see bench/public/grading.py")
+            if problem.meta.get("lang", "python") != "python":
+                make = _other
             plan = make(problem, json.loads(problem.tests), self._sandbox)
         self._plans[problem.id] = plan
         if len(self._plans) > _KEPT:
@@ -109,24 +128,28 @@ class Grading:
 
 def _split(problem: Problem, tests: Sequence[ast.stmt], setup: str = "", names: set[str] | None = None) -> Plan | None:
     names = names or {problem.entry_point}
-    cases = asserts.split(tests, problem.entry_point, names)
+    entry = problem.entry_point if problem.entry_point in names else next(iter(names))
+    cases = asserts.split(tests, entry, names)
     if not cases:
         return None
     judges = [case.holds for case in cases]
-    return Plan(LIMITS, tuple(case.call for case in cases), judges, [case.expected for case in cases], setup=setup)
+    return Plan(LIMITS, tuple(case.call for case in cases), judges, [case.expected for case in cases], setup=setup, entry_point=entry)
 
 
 def _check(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
     """HumanEval's form: a function `check(candidate)`."""
     tree = ast.parse(tests["check"])
     check = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check")
-    alias = {check.args.args[0].arg: problem.entry_point}
+    entry = problem.entry_point
+    if not entry:  # MultiPL-E names it only where it calls the tests
+        entry = next(one.args[0].id for one in ast.walk(tree) if isinstance(one, ast.Call) and ast.unparse(one.func) == "check")
+    alias = {check.args.args[0].arg: entry}
     body = [_renamed(statement, alias) for statement in check.body]
-    plan = _split(problem, body)
+    plan = _split(problem, body, names={entry})
     if plan:
         return plan
-    source = f"{tests['check']}\ncheck({problem.entry_point})"
-    return Plan(LIMITS, tests=asserts.together(problem.reference, [problem.entry_point], source))
+    source = f"{tests['check']}\ncheck({entry})"
+    return Plan(LIMITS, tests=asserts.together(problem.reference, [entry], source), entry_point=entry)
 
 
 class _Rename(ast.NodeTransformer):
@@ -166,10 +189,15 @@ def _plus(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
     wanted = [bool(output.error) or output.value for output in result.outputs]
     if there:
         wanted = [value is not None for value in wanted]
-    seconds = max(PLUS_SECONDS, PLUS_FACTOR * result.cpu_seconds)  # type: ignore[attr-defined]
+    seconds = max(PLUS_SECONDS, PLUS_FACTOR * result.cpu_seconds)
     limits = Limits(seconds, 5 * seconds, 4 << 30, _REFERENCE.output_bytes)
     judges = list(plus.compare(problem.entry_point, inputs, wanted, float(problem.meta["atol"])))
     return Plan(limits, inputs, judges, wanted, there=there)
+
+
+def _other(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
+    """A program of another language: the tests are source that follows the answer's."""
+    return Plan(PROGRAM, setup=tests["check"], language=str(problem.meta["lang"]))
 
 
 def _show(value: Any) -> str:
@@ -183,7 +211,10 @@ def _show(value: Any) -> str:
 _PLANS: dict[str, Callable[[Problem, dict[str, Any], Pool], Plan]] = {
     "humaneval": _check,
     "humaneval-infilling": _check,
+    "humanevalpack": _check,
     "humanevalplus": _plus,
     "mbpp": _asserts,
     "mbppplus": _plus,
+    "mbxp": _check,
+    "multipl-e": _check,
 }

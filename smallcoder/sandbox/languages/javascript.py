@@ -8,5 +8,6 @@ LANGUAGE = Language(
     (".js", ".cjs", ".mjs"),
     {"node": "nodejs"},
     lambda code: Plan("main.js", (*NODE, "main.js")),
+    environment={"NODE_PATH": "/usr/lib/node_modules:/usr/local/lib/node_modules:/usr/share/nodejs"},
     memory_bytes=1 << 30,
 )

@@ -140,6 +140,40 @@ def serve(
     start(path if path.suffix == ".gguf" else run_folder(target, runs), host, port)
 
 
+@app.command("exec")
+def execute(
+    file: Annotated[Path, typer.Argument(help="A program; '-' reads it from standard input.")],
+    *,
+    lang: Annotated[str | None, typer.Option(metavar="L", help="Its language, where the name does not tell.")] = None,
+    cpu: Annotated[float, typer.Option(help="Seconds of CPU time it may use.")] = 10.0,
+    memory: Annotated[int, typer.Option(help="MiB of memory it may use.")] = 1024,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run even where no sandbox can be built.")] = False,
+) -> None:
+    """Run one program in the sandbox, with this standard input, and show what it prints. Ends with its exit code."""
+    from smallcoder.sandbox.person import execute as start
+
+    raise typer.Exit(start(file, lang, cpu, memory << 20, unsafe))
+
+
+sandbox = typer.Typer(help="The sandbox as a service.", no_args_is_help=True)
+app.add_typer(sandbox, name="sandbox")
+
+
+@sandbox.command("serve")
+def serve_sandbox(
+    *,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
+    workers: Annotated[int, typer.Option(help="Programs that run at the same time.")] = 2,
+    lang: Annotated[list[str] | None, typer.Option(metavar="L", help="Languages of programs (default: all).")] = None,
+    unsafe: Annotated[bool, typer.Option("--unsafe", help="Run even where no sandbox can be built.")] = False,
+) -> None:
+    """Let programs on other machines use this sandbox over HTTP. Prints the bearer token that they need."""
+    from smallcoder.sandbox.service import serve as start
+
+    start(host, port, workers, lang, unsafe)
+
+
 def run_folder(target: str, runs: Path) -> Path:
     """The folder of RUN or RUN/STAGE, given by name or path. Raises InputError with what there is instead."""
     for folder in (runs / target, Path(target)):

@@ -157,13 +157,16 @@ def _encode(value: Any, out: bytearray, limit: int, depth: int) -> None:  # noqa
         out += (b"S" if kind is set else b"Z") + struct.pack("<I", len(items)) + b"".join(sorted(items))
     else:
         tag, content = _view(value, kind)
-        _block(tag + b"s", kind.__name__.encode("utf-8", "surrogatepass"), out, limit)
+        name = value.type if kind is View else kind.__name__
+        _block(tag + b"s", name.encode("utf-8", "surrogatepass"), out, limit)
         _encode(content, out, limit, depth + 1)
     if len(out) > limit:
         raise EncodeError("too large")
 
 
 def _view(value: Any, kind: type) -> tuple[bytes, Any]:
+    if kind is View:
+        return b"v" if value.plain else b"o", value.content
     if kind in _VIEWS:
         return b"o", _VIEWS[kind][1](value)
     for plain, content in _CONTENT:

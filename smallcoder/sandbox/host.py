@@ -1,5 +1,6 @@
 """One slot from outside: starting the process, asking it to run a job, ending it."""
 
+import marshal
 import os
 import socket
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from smallcoder.sandbox.worker.codec import DecodeError
-from smallcoder.sandbox.worker.slot import receive, send
+from smallcoder.sandbox.worker.slot import receive, send_bytes
 from smallcoder.sandbox.worker.tiers import discard_folder
 
 _GRACE_SECONDS = 60.0  # to start on a busy machine
@@ -55,7 +56,7 @@ class Slot:
     def _ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
         try:
             self._line.settimeout(seconds)
-            send(self._line, job)
+            send_bytes(self._line, marshal.dumps(job))
             reply = receive(self._line)
         except (OSError, DecodeError) as error:
             raise SlotError(f"the slot does not answer ({error})") from None

@@ -143,7 +143,7 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
         {"ok"},
     ),
     "environment and descriptors": (
-        RAISE_ON + "import os\ndef f(x):\n  assert set(os.environ) <= {'PYTHONHASHSEED', 'LC_CTYPE'}\n"
+        RAISE_ON + "import os\ndef f(x):\n  assert set(os.environ) <= {'PYTHONHASHSEED', 'LC_CTYPE', 'TMPDIR'}\n"
         "  return refused(*[lambda n=n: os.fstat(n) for n in range(3, 64) if not fifo(n)])\n"
         "def fifo(n):\n  import stat\n  try: return stat.S_ISFIFO(os.fstat(n).st_mode)\n  except OSError: return False",
         {"ok"},

@@ -10,7 +10,6 @@ Where tests run in a second jail (`witness.py`), the inputs come from there thro
 
 import gc
 import os
-import random
 import struct
 import sys
 import types
@@ -24,21 +23,19 @@ ERROR_BYTES = 300
 VALUES = 16  # one value may take this part of all output
 
 
-def run(jail: Jail, job: dict[str, Any], result: int, null: int, calls: int | None = None) -> NoReturn:
+def run(jail: Jail, job: dict[str, Any], result: int, calls: int | None = None) -> NoReturn:
     """Become the candidate's process. Never returns; anything unforeseen ends it before `D` is written."""
     leave = os._exit
     try:
-        enter(jail, job, result, null, kept={result, result if calls is None else calls})
+        enter(jail, job, result, kept={result, result if calls is None else calls})
         inputs = job["inputs"] if calls is None else (data for _, data in frames(calls, 1 << 32))
         _work(job["code"], job["entry_point"], inputs, job["output_bytes"], result)
     finally:
         leave(0)
 
 
-def enter(jail: Jail, job: dict[str, Any], result: int, null: int, *, kept: set[int], tmp: bool = True) -> None:
+def enter(jail: Jail, job: dict[str, Any], result: int, *, kept: set[int], tmp: bool = True) -> None:
     """Shut this child in and say on `result` that it is; keep no other descriptors than `kept`."""
-    for standard in (0, 1, 2):
-        os.dup2(null, standard)
     try:
         jail.confine(job, tmp=tmp)
     except OSError as error:
@@ -50,7 +47,6 @@ def enter(jail: Jail, job: dict[str, Any], result: int, null: int, *, kept: set[
         low = handle + 1
     os.closerange(low, 1 << 16)
     frame(result, b"R", b"")
-    random.seed(0)  # runs repeat exactly
     gc.enable()
 
 

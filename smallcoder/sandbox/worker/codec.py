@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from hashlib import blake2b
 from typing import Any
 
 MAX_DEPTH = 100
@@ -110,6 +109,8 @@ def digest(value: Any) -> bytes:
 
     Raises EncodeError where the types are not plain. Fast: a marshal of version 2, which has no references.
     """
+    from hashlib import blake2b  # not at the top: it maps OpenSSL, which every fork would copy
+
     try:
         return blake2b(marshal.dumps(value, 2), digest_size=32).digest()
     except (ValueError, MemoryError) as error:

@@ -1,6 +1,7 @@
 """A slot: a trusted, warm interpreter in its own session that forks the children of a run, watches them and reports.
 
-It talks with its parent over one socket, in messages of an 8-byte length and encoded plain data. It never runs
+It talks with its parent over one socket, in messages of an 8-byte length and data: what it is told is a marshal of the
+parent's own, what it says is encoded as `codec.py` does. It never runs
 candidate code and never interprets what a candidate wrote. It ends when the socket closes or the parent dies, takes
 the running children with it, and leaves no files. Without a candidate it sleeps.
 """
@@ -8,12 +9,13 @@ the running children with it, and leaves no files. Without a candidate it sleeps
 import gc
 import importlib
 import os
-import random
+import marshal
 import select
 import signal
 import socket
 import stat
 import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,7 +47,7 @@ def main(parent: int) -> None:
     if os.getppid() != parent:  # it died before there was a watch on it
         return
     line = socket.socket(fileno=os.dup(0))
-    hello = receive(line)
+    hello = receive(line, marshal.loads)
     if hello is None:
         return
     try:
@@ -56,9 +58,13 @@ def main(parent: int) -> None:
 
 
 def _serve(line: socket.socket, watch: int, hello: dict[str, Any]) -> None:
+    register, os.register_at_fork = os.register_at_fork, lambda **hooks: None  # or every fork seeds `random` anew
     for name in _WARM:
         importlib.import_module(name)
+    os.register_at_fork = register
     null = os.open("/dev/null", os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(null, standard)
     proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
     try:
         jail = Jail(hello["tier"], hello["scratch"], hello["reads"])
@@ -66,13 +72,13 @@ def _serve(line: socket.socket, watch: int, hello: dict[str, Any]) -> None:
         send(line, {"tier": "", "reason": str(error)})
         return
     send(line, {"tier": jail.tier, "reason": ""})
-    random.seed(0)
+    sys.modules["random"].seed(0)  # runs repeat exactly
     gc.disable()
     gc.freeze()  # the child shares these pages instead of copying them at its first collection
     slot = _Slot(jail, line, watch, null, proc)
     while True:
         ready = select.select([line, watch], [], [])[0]
-        if watch in ready or (job := receive(line)) is None:
+        if watch in ready or (job := receive(line, marshal.loads)) is None:
             return
         if (reply := slot.run(job)) is None:
             return
@@ -128,23 +134,23 @@ class _Slot:
 
     def _calls(self, job: dict[str, Any]) -> dict[str, Any] | None:
         pipe = _Pipe(job["output_bytes"] + _FRAME_BYTES * (len(job["inputs"]) + 2))
-        jail, null = self.jail, self.null
-        start = [lambda: candidate.run(jail, job, pipe.target, null)]
+        jail = self.jail
+        start = [lambda: candidate.run(jail, job, pipe.target)]
         return self._report(job, pipe, self._watched(job, start, [pipe]))
 
     def _tests(self, job: dict[str, Any]) -> dict[str, Any] | None:
         """The tests' process ends the run; its verdict is what counts."""
         verdict = _Pipe(4 * _FRAME_BYTES)
         calls, answers = os.pipe(), os.pipe()
-        jail, null = self.jail, self.null
+        jail = self.jail
 
         def close() -> None:
             for handle in (*calls, *answers):
                 os.close(handle)
 
         start = [
-            lambda: witness.run(jail, job, verdict.target, null, (calls[1], answers[0])),
-            lambda: candidate.run(jail, job, answers[1], null, calls[0]),
+            lambda: witness.run(jail, job, verdict.target, (calls[1], answers[0])),
+            lambda: candidate.run(jail, job, answers[1], calls[0]),
         ]
         return self._report(job, verdict, self._watched(job, start, [verdict], close))
 
@@ -312,15 +318,19 @@ def _ended(step: dict[str, Any], ended: _End, stdout: bytes, stderr: bytes, told
 
 def send(line: socket.socket, message: dict[str, Any]) -> None:
     """Send one message."""
-    data = encode(message, _MESSAGE_BYTES)
+    send_bytes(line, encode(message, _MESSAGE_BYTES))
+
+
+def send_bytes(line: socket.socket, data: bytes) -> None:
+    """Send one message that is encoded already."""
     line.sendall(struct.pack("<Q", len(data)) + data)
 
 
-def receive(line: socket.socket) -> dict[str, Any] | None:
-    """The next message; None where the other side is gone."""
+def receive(line: socket.socket, read: Callable[[bytes], Any] = decode) -> dict[str, Any] | None:
+    """The next message; None where the other side is gone. What a slot says is decoded, what it is told is a marshal."""
     head = _exactly(line, 8)
     data = _exactly(line, struct.unpack("<Q", head)[0]) if head else None
-    return decode(data) if data is not None else None
+    return read(data) if data is not None else None
 
 
 def _exactly(line: socket.socket, count: int) -> bytes | None:

@@ -119,16 +119,32 @@ def pivot_to(path: str) -> None:
     os.chdir("/")
 
 
-def harden(death_signal: int) -> None:
-    """No new privileges, no core dump or inspection by others, and `death_signal` when the parent dies."""
-    _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    _call("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0)
-    _call("prctl", _PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
+class Prepared:
+    """A system call whose arguments are built in advance, so that a forked child touches few pages to make it."""
+
+    def __init__(self, name: str, *arguments: int, keep: object = None) -> None:
+        """`keep` holds what the arguments point to."""
+        self._name, self._keep = name, keep
+        number = _NUMBERS[name][0 if _X86 else 1]
+        self._arguments = tuple(ctypes.c_long(item) for item in (number or -1, *arguments))
+
+    def __call__(self) -> None:
+        """Make the call. Raises OSError where it is refused."""
+        if _libc.syscall(*self._arguments) < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, f"{self._name}: {os.strerror(code)}")
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good."""
-    _call("capset", struct.pack("<Ii", 0x20080522, 0), struct.pack("<6I", *[0] * 6))
+def hardening(death_signal: int) -> list[Prepared]:
+    """No new privileges, no core dump or inspection by others, `death_signal` when the parent dies, no capabilities."""
+    header = ctypes.create_string_buffer(struct.pack("<Ii", 0x20080522, 0), 8)
+    sets = ctypes.create_string_buffer(24)
+    return [
+        Prepared("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+        Prepared("prctl", _PR_SET_DUMPABLE, 0, 0, 0, 0),
+        Prepared("prctl", _PR_SET_PDEATHSIG, death_signal, 0, 0, 0),
+        Prepared("capset", ctypes.addressof(header), ctypes.addressof(sets), keep=(header, sets)),
+    ]
 
 
 _FILE_RIGHTS = 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # write_file, read_file, truncate, ioctl_dev
@@ -149,9 +165,9 @@ def landlock_ruleset(readable: list[str], devices: list[str], writable: str) -> 
     return ruleset
 
 
-def landlock_restrict(ruleset: int) -> None:
-    """Bind this process to a ruleset for good. Needs `harden` first."""
-    _call("landlock_restrict_self", ruleset, 0)
+def landlock_restriction(ruleset: int) -> Prepared:
+    """Binds a process to a ruleset for good. Needs `hardening` first."""
+    return Prepared("landlock_restrict_self", ruleset, 0)
 
 
 _SET_OWNER = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX
@@ -195,9 +211,8 @@ def seccomp_filter(refused: Sequence[str], processes: bool = False) -> bytes:
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
 
 
-def seccomp_restrict(program: bytes) -> None:
-    """Install a filter for good. Needs `harden` first."""
+def seccomp_restriction(program: bytes) -> Prepared:
+    """Installs a filter for good. Needs `hardening` first."""
     buffer = ctypes.create_string_buffer(program, len(program))
-    header = struct.pack("<HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer))
-    pointer = ctypes.create_string_buffer(header, len(header))
-    _call("prctl", _PR_SET_SECCOMP, 2, ctypes.addressof(pointer), 0, 0)
+    header = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(program) // 8, ctypes.addressof(buffer)), 16)
+    return Prepared("prctl", _PR_SET_SECCOMP, 2, ctypes.addressof(header), 0, 0, keep=(buffer, header))

@@ -19,11 +19,9 @@ open run's own /proc say about the host, and a fair share of the machine between
 import os
 import resource
 import select
-import shutil
 import signal
 import stat
 import sys
-import tempfile
 from contextlib import suppress
 
 from . import syscalls
@@ -32,6 +30,10 @@ TMP_BYTES = 256 << 20  # all files of a run
 FILE_BYTES = 64 << 20  # one file
 OPEN_FILES = 256
 PROCESSES = 128  # processes and threads of a run
+_LIMITED = (
+    resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE,
+    resource.RLIMIT_MEMLOCK, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
+)  # fmt: skip
 _ROOT = "/sys"  # covered by the new root: it exists everywhere and nothing in it is needed
 _DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
 _LIBRARIES = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
@@ -64,25 +66,33 @@ class Jail:
         """
         self.tier = tier
         self.folder = "/tmp" if tier in "AB" else scratch
-        self._slot = os.pidfd_open(os.getpid())
+        self._slot = select.poll()
+        self._slot.register(os.pidfd_open(os.getpid()), select.POLLIN)
+        self._hard = {kind: resource.getrlimit(kind)[1] for kind in _LIMITED}
         self._uid = 20_000 + os.getpid() % 40_000 if os.geteuid() == 0 and tier in "ABC" else None
-        self._ruleset = -1
         closed = _REFUSED + _REFUSED_WHEN_CLOSED
         readable = sorted({*_LIBRARIES, *(path for path in sys.path if path.startswith("/")), *reads})
         readable = [path for path in readable if os.path.exists(path)]
         if tier in "AB":
             self._enter_namespaces(readable)
-            self._open_filter = syscalls.seccomp_filter(_REFUSED, processes=True)
         if tier == "C":
             closed += _REFUSED_ON_HOST_FILES
             if not all(map(_open_to_all, filter(os.path.isabs, sys.path))):  # such as an interpreter under /root
                 self._uid = None
             if self._uid is not None:
                 os.chown(scratch, self._uid, self._uid)
+        self._closing = syscalls.hardening(signal.SIGKILL)  # what shuts in a closed run, and an open one
+        if tier == "unsafe":
+            self._closing = self._closing[:-1]
         if tier in "BC":
-            self._ruleset = syscalls.landlock_ruleset(["/"] if tier == "B" else readable, _DEVICES, self.folder)
-        self._closed_filter = syscalls.seccomp_filter(closed)
-        tempfile.tempdir = self.folder
+            ruleset = syscalls.landlock_ruleset(["/"] if tier == "B" else readable, _DEVICES, self.folder)
+            self._closing.append(syscalls.landlock_restriction(ruleset))
+        self._opening = list(self._closing)
+        if tier != "unsafe":
+            self._closing.append(syscalls.seccomp_restriction(syscalls.seccomp_filter(closed)))
+            self._opening.append(syscalls.seccomp_restriction(syscalls.seccomp_filter(_REFUSED, processes=True)))
+        if self.folder != "/tmp":
+            os.environ["TMPDIR"] = self.folder  # for a candidate's tempfile
         os.chdir(self.folder)
 
     def _enter_namespaces(self, readable: list[str]) -> None:
@@ -141,14 +151,10 @@ class Jail:
             os.setgroups([])
             os.setresgid(self._uid, self._uid, self._uid)
             os.setresuid(self._uid, self._uid, self._uid)
-        syscalls.harden(signal.SIGKILL)  # after the change of uid, which clears the death signal
-        if select.select([self._slot], [], [], 0)[0]:  # the slot died before that
+        for call in self._closing if closed else self._opening:  # after the uid, whose change clears the death signal
+            call()
+        if self._slot.poll(0):  # it died before that
             os._exit(1)
-        if self.tier != "unsafe":
-            syscalls.drop_capabilities()
-            if self._ruleset >= 0:
-                syscalls.landlock_restrict(self._ruleset)
-            syscalls.seccomp_restrict(self._closed_filter if closed else self._open_filter)
 
     def _limit(self, job: dict[str, int | float], closed: bool) -> None:
         memory = resource.RLIMIT_AS if closed else resource.RLIMIT_DATA  # node and Java reserve address space by the GB
@@ -163,7 +169,7 @@ class Jail:
         if self.tier in "ABC":  # elsewhere all processes of the user would count
             limits[resource.RLIMIT_NPROC] = PROCESSES
         for kind, value in limits.items():
-            hard = resource.getrlimit(kind)[1]
+            hard = self._hard[kind]
             bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
             resource.setrlimit(kind, (bound, bound))
 
@@ -234,9 +240,6 @@ def _bind(path: str) -> None:
 
 def discard_folder(folder: str) -> None:
     """Delete a scratch folder whose slot is gone. Leftovers that resist are no reason to fail."""
-    try:
+    with suppress(OSError):
         empty_folder(folder)
-    except OSError:
-        shutil.rmtree(folder, ignore_errors=True)
-    else:
         os.rmdir(folder)

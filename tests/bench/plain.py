@@ -18,6 +18,10 @@ class PlainResult:
     reason: str = ""
     tier: str = "none"
     form: str = "values"
+    cpu_seconds: float = 0.0
+    mark: bytes = b""
+    exit_code: int | None = None
+    stderr: bytes = b""
 
 
 class PlainSandbox:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Programs that mean harm: no false pass, no trace on the host, and the slot works on."""
 
 import json

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The sandbox from a terminal and over HTTP."""
 
 import http.client
@@ -5,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -68,7 +70,8 @@ def test_what_the_service_refuses(service):
 def test_jobs_that_are_none():
     good = Job(Program("x", "f"), [(1,)])
     assert unpack_job(pack_job(good)).inputs == [(1,)]
-    for bad in (Job(Program(1, "f")), Job(Program("x", "f"), [1]), Job(Program("x", "f"), stdin="x"), Job(Program("x", "f"), limits=Limits(-1))):
+    fields: list[dict[str, Any]] = [{"inputs": [1]}, {"stdin": "x"}, {"limits": Limits(-1)}, {"files": {"a": 1}}]
+    for bad in [Job(Program("x", "f"), **field) for field in fields]:
         with pytest.raises(ValueError, match="not a job"):
             unpack_job(pack_job(bad))
 

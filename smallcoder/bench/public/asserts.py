@@ -1,13 +1,14 @@
 """Python tests split: what is called goes into the sandbox, what is expected stays outside.
 
-`assert f(1, [2]) == 3` becomes a `Case`: the input (1, [2]), the rule "equal", the expectation 3. Split are asserts whose
-one side calls the candidate and whose other is a constant: by ==, `is`, truth, and a difference or `math.isclose` within
-a tolerance. A wrapper such as `set(f(x))` is evaluated inside with the call: it claims a value like any other, and is
-compared outside. It is not split where that value were a mere True: a candidate could bend the wrapper.
+`assert f(1, [2]) == 3` becomes a `Case`: the input (1, [2]), the rule "equal", the expectation 3. Split are asserts
+whose one side calls the candidate and whose other is a constant: by ==, `is`, truth, and a difference or
+`math.isclose` within a tolerance. A wrapper such as `set(f(x))` is evaluated inside with the call: it claims a value
+like any other, and is compared outside. It is not split where that value were a mere True: a candidate could bend the
+wrapper.
 
-Tests with loops, helpers or random inputs are not split but made into one source (`together`) that runs in a second jail
-and calls the candidate through `remote`. Constants are folded from literals alone: nothing of a benchmark is executed
-here. Cost: one parse a problem.
+Tests with loops, helpers or random inputs are not split but made into one source (`together`) that runs in a second
+jail and calls the candidate through `remote`. Constants are folded from literals alone: nothing of a benchmark is
+executed here. Cost: one parse a problem.
 """
 
 import ast
@@ -51,7 +52,7 @@ class Case:
             return False
 
 
-class _Unsplit(Exception):
+class _UnsplitError(Exception):
     pass
 
 
@@ -62,14 +63,16 @@ def split(tests: Sequence[ast.stmt], entry_point: str, names: set[str]) -> list[
     """
     try:
         return [_case(test.test, entry_point, names) for test in tests if not _idle(test)]  # type: ignore[attr-defined]
-    except (_Unsplit, AttributeError):
+    except (_UnsplitError, AttributeError):
         return None
 
 
 def _idle(test: ast.stmt) -> bool:
     """A statement that tests nothing: a docstring, a bare name, `assert True`."""
     value = test.test if isinstance(test, ast.Assert) else test.value if isinstance(test, ast.Expr) else None
-    return isinstance(value, ast.Constant) and bool(value.value) or (isinstance(test, ast.Expr) and not _calls(value))
+    if isinstance(value, ast.Constant):
+        return bool(value.value)
+    return isinstance(test, ast.Expr) and not _calls(value)
 
 
 def _calls(node: ast.AST | None) -> bool:
@@ -89,17 +92,17 @@ def _case(test: ast.expr, entry_point: str, names: set[str]) -> Case:
             wanted = constant(right)
             rule: Rule = "is" if isinstance(op, ast.Is) else "equal"
             if rule == "is" and wanted not in (True, False, None):
-                raise _Unsplit
+                raise _UnsplitError
             return Case(_call(left, entry_point, names, wrapped=not isinstance(wanted, bool)), rule, wanted)
         case ast.Call(func=ast.Attribute(ast.Name("math"), "isclose"), args=[call, wanted], keywords=settings):
             by = {setting.arg: float(constant(setting.value)) for setting in settings}
             tolerance = (by.pop("rel_tol", 1e-9), by.pop("abs_tol", 0.0))
             if by:
-                raise _Unsplit
+                raise _UnsplitError
             return Case(_call(call, entry_point, names), "close", constant(wanted), tolerance)
         case ast.Call():
             return Case(f"not not ({_source(test, names)})", "equal", True)
-    raise _Unsplit
+    raise _UnsplitError
 
 
 def _call(node: ast.expr, entry_point: str, names: set[str], wrapped: bool = False) -> tuple[Any, ...] | str:
@@ -108,12 +111,12 @@ def _call(node: ast.expr, entry_point: str, names: set[str], wrapped: bool = Fal
         if node.func.id == entry_point and not node.keywords:
             try:
                 return tuple(constant(argument) for argument in node.args)
-            except _Unsplit:
+            except _UnsplitError:
                 pass
         return _source(node, names)
     inner = node.args[0] if isinstance(node, ast.Call) and len(node.args) == 1 else None
     if not wrapped or inner is None or not isinstance(node.func, ast.Name) or node.func.id not in WRAPPERS:  # type: ignore[attr-defined]
-        raise _Unsplit
+        raise _UnsplitError
     _source(inner, names)
     return ast.unparse(node)
 
@@ -121,7 +124,7 @@ def _call(node: ast.expr, entry_point: str, names: set[str], wrapped: bool = Fal
 def _source(node: ast.expr, names: set[str]) -> str:
     """The source of a call of one of `names`, all of which must lie inside."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names):
-        raise _Unsplit
+        raise _UnsplitError
     return ast.unparse(node)
 
 
@@ -135,16 +138,16 @@ def constant(node: ast.expr) -> Any:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _FOLD:
             parts = constant(left), constant(right)
             if not all(type(part) in (int, float, complex) for part in parts):
-                raise _Unsplit
+                raise _UnsplitError
             try:
                 return _FOLD[type(op)](*parts)
             except ArithmeticError:
-                raise _Unsplit from None
+                raise _UnsplitError from None
         case ast.Call(func=ast.Name(name), args=[inner], keywords=[]) if name in _BUILD:
             try:
                 return _BUILD[name](constant(inner))
             except TypeError:
-                raise _Unsplit from None
+                raise _UnsplitError from None
         case ast.Tuple(elts=items):
             return tuple(map(constant, items))
         case ast.List(elts=items):
@@ -152,7 +155,7 @@ def constant(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        raise _Unsplit from None
+        raise _UnsplitError from None
 
 
 def defined(code: str) -> set[str]:

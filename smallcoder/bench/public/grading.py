@@ -3,11 +3,11 @@
     with Sandbox() as sandbox:
         verdicts = list(Grading(sandbox).grade_many([(problem, code), ...]))
 
-`code` is a whole program. Where a benchmark's tests can be split (`asserts.py`), calls go in and expectations stay here;
-EvalPlus's expectations are what the reference returns, run once in the same sandbox. Other tests run in a second jail,
-and the verdict's `form` says so. Rules are each benchmark's own: == on plain data, tolerances only where they have them.
-Limits are CPU time where the official harnesses take wall time: 3 s (human-eval), or 4 s and four times the reference's
-time over all inputs together (EvalPlus, which limits each input).
+`code` is a whole program. Where a benchmark's tests can be split (`asserts.py`), calls go in and expectations stay
+here; EvalPlus's expectations are what the reference returns, run once in the same sandbox. Other tests run in a second
+jail, and the verdict's `form` says so. Rules are each benchmark's own: == on plain data, tolerances only where they
+have them. Limits are CPU time where the official harnesses take wall time: 3 s (human-eval), or 4 s and four times the
+reference's time over all inputs together (EvalPlus, which limits each input).
 """
 
 import ast
@@ -28,7 +28,7 @@ PROGRAM = Limits(cpu_seconds=15, wall_seconds=60, memory_bytes=1 << 30, output_b
 _LANGUAGES = {"shell": "bash"}  # the benchmarks' words -> the sandbox's
 PLUS_SECONDS, PLUS_FACTOR = 4.0, 4.0  # evalplus: min_time_limit, gt_time_limit_factor
 _REFERENCE = Limits(cpu_seconds=60, wall_seconds=300, memory_bytes=4 << 30, output_bytes=512 << 20)
-_KEPT = 256  # problems whose tests stay read
+_KEPT = 1024  # problems whose tests stay read
 
 
 class Pool(Protocol):
@@ -132,8 +132,9 @@ def _split(problem: Problem, tests: Sequence[ast.stmt], setup: str = "", names: 
     cases = asserts.split(tests, entry, names)
     if not cases:
         return None
-    judges = [case.holds for case in cases]
-    return Plan(LIMITS, tuple(case.call for case in cases), judges, [case.expected for case in cases], setup=setup, entry_point=entry)
+    calls = tuple(case.call for case in cases)
+    judges, expected = [case.holds for case in cases], [case.expected for case in cases]
+    return Plan(LIMITS, calls, judges, expected, setup=setup, entry_point=entry)
 
 
 def _check(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
@@ -142,7 +143,8 @@ def _check(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
     check = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "check")
     entry = problem.entry_point
     if not entry:  # MultiPL-E names it only where it calls the tests
-        entry = next(one.args[0].id for one in ast.walk(tree) if isinstance(one, ast.Call) and ast.unparse(one.func) == "check")
+        calls = [one for one in ast.walk(tree) if isinstance(one, ast.Call) and ast.unparse(one.func) == "check"]
+        entry = ast.unparse(calls[-1].args[0])
     alias = {check.args.args[0].arg: entry}
     body = [_renamed(statement, alias) for statement in check.body]
     plan = _split(problem, body, names={entry})
@@ -156,7 +158,7 @@ class _Rename(ast.NodeTransformer):
     def __init__(self, names: dict[str, str]) -> None:
         self.names = names
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802 (ast's name)
+    def visit_Name(self, node: ast.Name) -> ast.Name:
         return ast.Name(self.names.get(node.id, node.id), node.ctx)
 
 

@@ -1,4 +1,6 @@
-"""EvalPlus: how HumanEval+ and MBPP+ compare a result with the reference's (Liu et al., arXiv 2305.01210; evalplus 0.3).
+"""EvalPlus: how HumanEval+ and MBPP+ compare a result with the reference's.
+
+After Liu et al., arXiv 2305.01210, and the code of evalplus 0.3.
 
 Equal by ==, or, where the problem has a tolerance or the reference gave floats, of one type and within that tolerance
 (1e-6 by default, and from the first such result on for the rest of the problem, as in evalplus) and 1e-7 of the value.
@@ -8,7 +10,7 @@ where MBPP+ has them, by the list in evalplus's data/mbpp.py.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 Args = list[Any]
@@ -35,8 +37,9 @@ def _first(change: Callable[[Any], Any]) -> Callable[[Args], Args]:
 
 # How the arguments of a problem change -> the problems.
 _SHAPES: list[tuple[Callable[[Args], Args], set[int]]] = [
-    (_tuples, {2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630, 726, 740, 744, 809}),
-    (lambda args: [_tuples(arg) for arg in args], {63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780}),
+    (_tuples, {2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630, 726}),
+    (_tuples, {740, 744, 809}),
+    (lambda args: list(map(_tuples, args)), {63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780}),
     (_first(_tuples), {75, 413, 444, 753}),
     (lambda args: [args[0], tuple(args[1])], {106, 750}),
     (lambda args: [[set(one) if isinstance(one, list) and one else {} for one in args[0]]], {115}),
@@ -58,13 +61,13 @@ def arguments(benchmark: str, task: str, inputs: list[Args]) -> list[tuple[Any, 
 
 
 def compare(
-    entry_point: str, inputs: list[tuple[Any, ...]], wanted: list[Any], atol: float
+    entry_point: str, inputs: Sequence[tuple[Any, ...]], wanted: Sequence[Any], atol: float
 ) -> Iterator[Callable[[Any], bool]]:
     """For every input in turn, what judges its result: true where it is right."""
     special = _SPECIAL.get(entry_point)
     for args, expected in zip(inputs, wanted, strict=True):
         if special:
-            yield lambda value, args=args, expected=expected: special(value, expected, args, atol)
+            yield lambda value, args=args, expected=expected, atol=atol: special(value, expected, args, atol)
             continue
         if atol == 0 and _floats(expected):
             atol = _ATOL
@@ -127,12 +130,12 @@ def _digits(value: Any, expected: Any, args: tuple[Any, ...], atol: float) -> bo
     texts = [str(arg) for arg in args]
     width = max(map(len, texts))
     other = sum(abs(int(a) - int(b)) for a, b in zip(*(text.zfill(width) for text in texts), strict=True))
-    return bool(value == expected or value == other)
+    return value in (expected, other)
 
 
 _SPECIAL: dict[str, Callable[[Any, Any, tuple[Any, ...], float], bool]] = {
     "are_equivalent": lambda value, expected, args, atol: True,
-    "sum_div": lambda value, expected, args, atol: bool(value == expected or value == 0),
+    "sum_div": lambda value, expected, args, atol: value in (expected, 0),
     "surface_Area": _pyramid,
     "digit_distance_nums": _digits,
     "find_zero": _root,

@@ -1,9 +1,9 @@
 """Tests in other languages: answer and tests are one program, and passing is to have reached the end of the tests.
 
-That end is where the program writes a secret, fresh for every run, into the file `mark`; the exit code must be 0 besides,
-but alone it proves nothing: a program may exit early, and `console.assert` and Debug.Assert only complain. They are made
-to throw, after the answer's own code. Compiled programs have no source beside them when they run. This is the weaker
-form ("one process"): an answer shares a process with its tests and could look for the secret in memory.
+That end is where the program writes a secret, fresh for every run, into the file `mark`; the exit code must be 0
+besides, but alone it proves nothing: a program may exit early, and `console.assert` and Debug.Assert only complain.
+They are made to throw, after the answer's own code. Compiled programs have no source beside them when they run. This
+is the weaker form ("one process"): an answer shares a process with its tests and could look for the secret in memory.
 
 Formats: MultiPL-E (Cassano et al., arXiv 2208.08227), HumanEvalPack (Muennighoff et al., arXiv 2308.07124), MBXP
 (Athiwaratkun et al., arXiv 2210.14868). MBXP's JavaScript needs the package lodash.
@@ -31,7 +31,7 @@ def program(language: str, code: str, tests: str, secret: str) -> str:
 
 
 def _joined(language: str, code: str, tests: str) -> str:
-    """The two in a row. MultiPL-E's tests begin with the brace that ends the answer's function; an answer may have it."""
+    """The two in a row. MultiPL-E's tests begin with the brace that ends the answer; an answer may have it already."""
     first = tests.lstrip()[:1]
     if first == "}" and _closed(language, code):
         tests = tests.lstrip()[1:]

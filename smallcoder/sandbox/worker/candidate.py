@@ -1,9 +1,10 @@
 """What happens in a closed child: load the program, call it once per input, write one frame per call.
 
 Frames on the result pipe: `R` ready (written before any candidate code is loaded), then per call `V` + an encoded
-value, `H` + the digest of a value too large for one frame, or `E` + an error text; `X` + text where the program did not load, `D` done. A frame is its letter, a 4-byte
-little-endian length and that many bytes. The candidate shares this interpreter and can forge any frame after `R`;
-that is as good as printing an answer, since nothing here knows which answer is right.
+value, `H` + the digest of a value too large for one frame, or `E` + an error text; `X` + text where the program did
+not load, `D` done. A frame is its letter, a 4-byte little-endian length and that many bytes. The candidate shares this
+interpreter and can forge any frame after `R`; that is as good as printing an answer, since nothing here knows which
+answer is right.
 
 Where tests run in a second jail (`witness.py`), the inputs come from there through a pipe instead, one at a time.
 """

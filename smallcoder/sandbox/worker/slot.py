@@ -8,8 +8,8 @@ the running children with it, and leaves no files. Without a candidate it sleeps
 
 import gc
 import importlib
-import os
 import marshal
+import os
 import select
 import signal
 import socket
@@ -260,7 +260,7 @@ class _Slot:
         return ended
 
     def _wait(self, job: dict[str, Any], meter: Meter, pipes: list[_Pipe], child: int, tree: bool) -> str:
-        """Wait for the child: "exit", or a limit that was passed: cpu, wall, memory, output; "gone" if the parent went."""
+        """Wait for "exit", or the limit that was passed: cpu, wall, memory, output; "gone" if the parent went."""
         start = time.monotonic()
         most = start + _STARVED * job["wall_seconds"]
         allowed = job["wall_seconds"]
@@ -327,7 +327,7 @@ def send_bytes(line: socket.socket, data: bytes) -> None:
 
 
 def receive(line: socket.socket, read: Callable[[bytes], Any] = decode) -> dict[str, Any] | None:
-    """The next message; None where the other side is gone. What a slot says is decoded, what it is told is a marshal."""
+    """The next message, by `read`; None where the other side is gone."""
     head = _exactly(line, 8)
     data = _exactly(line, struct.unpack("<Q", head)[0]) if head else None
     return read(data) if data is not None else None

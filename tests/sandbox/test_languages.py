@@ -1,0 +1,108 @@
+# ruff: noqa: E501
+"""Programs of every language: they run, fail to compile, fail, time out and keep to their limits, each as itself."""
+
+import pytest
+
+from smallcoder.core.errors import InputError
+from smallcoder.sandbox import Job, Limits, Program, Sandbox
+from smallcoder.sandbox.languages import NAMES, by_suffix, language
+
+# language: (doubles a number from standard input and ends with 3, does not compile or is no program, loops)
+PROGRAMS = {
+    "bash": ("read x; echo $((2 * x)); exit 3", "if", "while :; do :; done"),
+    "cpp": (
+        "#include <iostream>\nint main() { int x; std::cin >> x; std::cout << 2 * x << std::endl; return 3; }",
+        "int main( {", "int main() { for (volatile int x = 0;;) x = 1; }",
+    ),
+    "csharp": (
+        "using System; class P { static int Main() { Console.WriteLine(2 * int.Parse(Console.ReadLine())); return 3; } }",
+        "class {", "class P { static void Main() { while (true) {} } }",
+    ),
+    "go": (
+        'package main\nimport ("fmt"; "os")\nfunc main() { var x int; fmt.Scan(&x); fmt.Println(2 * x); os.Exit(3) }',
+        "package main\nfunc main( {", "package main\nfunc main() { for {} }",
+    ),
+    "java": (
+        "import java.util.Scanner;\npublic class Twice { public static void main(String[] a) { "
+        "System.out.println(2 * new Scanner(System.in).nextInt()); System.exit(3); } }",
+        "class {", "class P { public static void main(String[] a) { while (true) {} } }",
+    ),
+    "javascript": ("console.log(2 * require('fs').readFileSync(0, 'utf8')); process.exitCode = 3", "let = {", "for (;;) {}"),
+    "php": ("<?php echo 2 * (int) fgets(STDIN), PHP_EOL; exit(3);", "<?php function {", "<?php while (true) {}"),
+    "python": ("print(2 * int(input()))\nraise SystemExit(3)", "def f(:", "while True: pass"),
+    "rust": (
+        'fn main() { let mut s = String::new(); std::io::stdin().read_line(&mut s).unwrap(); '
+        'println!("{}", 2 * s.trim().parse::<i32>().unwrap()); std::process::exit(3) }',
+        "fn main( {", "fn main() { loop { std::hint::black_box(1); } }",
+    ),
+    "sql": ("create table t(x); insert into t values (21); select 2 * x from t;", "selec 1;",
+            "with recursive c(x) as (select 1 union all select x + 1 from c) select max(x) from c;"),
+    "typescript": (
+        "declare var require: any, process: any;\nconst x: number = +require('fs').readFileSync(0, 'utf8');\n"
+        "console.log(2 * x);\nprocess.exitCode = 3", "const x: number = 'text'", "for (;;) {}",
+    ),
+}  # fmt: skip
+QUICK = Limits(cpu_seconds=1, wall_seconds=20)
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox(2, languages=NAMES) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_language(sandbox, name):
+    right, broken, endless = PROGRAMS[name]
+    jobs = [Job(Program(code, language=name), limits=QUICK, stdin=b"21\n") for code in (right, broken, endless)]
+    good, bad, slow = sandbox.run_many(jobs)
+    if name in sandbox.missing:
+        assert (good.status, good.reason) == ("infra", sandbox.missing[name])
+        pytest.skip(good.reason)
+    said = b"[42]" if name == "sql" else b"42"
+    assert (good.status, good.stdout.strip(), good.exit_code) == ("ok", said, 0 if name == "sql" else 3), good
+    assert good.form == "one process"
+    compiled = bool(language(name).plan(right).compile)
+    assert bad.status == ("error" if compiled else "ok"), bad
+    assert bad.reason.startswith("does not compile: ") or bad.exit_code != 0, bad
+    assert (slow.status, slow.reason) == ("timeout", "CPU time"), slow
+
+
+def test_names_of_files():
+    assert {by_suffix(f"a{ending}") for name in NAMES for ending in language(name).suffixes} == set(NAMES)
+    assert by_suffix("a.txt") == ""
+    with pytest.raises(InputError, match="javascript"):
+        Sandbox(languages=["javascrpt"])
+
+
+def test_a_program_of_a_language_that_was_not_asked_for():
+    with Sandbox(1) as sandbox:
+        result = sandbox.run(Program("exit 0", language="bash"))
+    assert result.status == "infra"
+    assert "not made for bash" in result.reason
+
+
+def test_a_tier_that_cannot_hold_programs_refuses_them():
+    with Sandbox(1, ("C",), ("bash",)) as sandbox:
+        result = sandbox.run(Program("exit 0", language="bash"))
+    assert result.status == "infra"
+    assert "tier C" in result.reason
+
+
+def test_files_and_the_mark(sandbox):
+    job = Job(Program("cat data; printf $(cat data) > mark", language="bash"), files={"data": b"secret"})
+    result = next(sandbox.run_many([job]))
+    assert (result.stdout, result.mark) == (b"secret", b"secret")
+    assert next(sandbox.run_many([Job(Program("ls -A", language="bash"))])).stdout == b"main.sh\n"
+    for name in ("../x", "", "a/b", ".."):
+        with pytest.raises(TypeError, match="plain name"):
+            next(sandbox.run_many([Job(job.program, files={name: b""})]))
+    program = Program("def f(): return open('data').read()", "f")
+    assert sandbox.run(program, [()], files={"data": b"x"}).outputs[0].value == "x"
+
+
+def test_time_of_all_processes_counts(sandbox):
+    code = "for i in 1 2 3 4; do (while :; do :; done) & done; wait"
+    result = sandbox.run(Program(code, language="bash"), limits=Limits(cpu_seconds=1, wall_seconds=60))
+    assert (result.status, result.reason) == ("timeout", "CPU time")
+    assert result.cpu_seconds < 4

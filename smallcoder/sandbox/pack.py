@@ -97,7 +97,11 @@ def _pack_program(job: Job, limits: Limits, toolchain: Toolchain, message: dict[
     message["steps"] = [run]
     if plan.compile:
         run["hide"] = [plan.file]  # what ran from it cannot read its tests there
-        message["steps"].insert(0, _limits(COMPILE) | about | {"command": toolchain.command(plan.compile)})
+        step = _limits(COMPILE) | about | {"command": toolchain.command(plan.compile)}
+        if server := toolchain.language.server:
+            step |= {"server": toolchain.command(server.command), "own": dict(server.files), "file": plan.file}
+            step |= {"name": toolchain.language.name}
+        message["steps"].insert(0, step)
 
 
 def _plain_name(name: str) -> str:

@@ -1,11 +1,15 @@
 # ruff: noqa: E501
 """Programs of every language: they run, fail to compile, fail, time out and keep to their limits, each as itself."""
 
+import time
+from pathlib import Path
+
 import pytest
 
 from smallcoder.core.errors import InputError
 from smallcoder.sandbox import Job, Limits, Program, Sandbox
 from smallcoder.sandbox.languages import NAMES, by_suffix, language
+from tests.sandbox.test_sandbox import children
 
 # language: (doubles a number from standard input and ends with 3, does not compile or is no program, loops)
 PROGRAMS = {
@@ -106,3 +110,26 @@ def test_time_of_all_processes_counts(sandbox):
     result = sandbox.run(Program(code, language="bash"), limits=Limits(cpu_seconds=1, wall_seconds=60))
     assert (result.status, result.reason) == ("timeout", "CPU time")
     assert result.cpu_seconds < 4
+
+
+@pytest.mark.parametrize("name", ["java", "typescript"])
+def test_a_warm_compiler_forgets_what_it_compiled(name):
+    codes = {
+        "java": ["class A { static int x() { return 1; } }\nclass P { public static void main(String[] a) { System.out.println(A.x()); } }",
+                 "class P { public static void main(String[] a) { System.out.println(A.x()); } }"],
+        "typescript": ["class A { static x = 1 }\nconsole.log(A.x)", "console.log(A.x)"],
+    }[name]  # fmt: skip
+    with Sandbox(1, languages=[name]) as sandbox:
+        if sandbox.missing:
+            pytest.skip(sandbox.missing[name])
+        results = [sandbox.run(Program(code, language=name)) for code in codes * 3]
+        assert [result.stdout for result in results] == [b"1\n", b""] * 3
+        assert all(result.reason.startswith("does not compile: ") for result in results[1::2])
+        assert all(result.cpu_seconds < results[0].cpu_seconds for result in results[1:])
+        slot = next(iter(sandbox._slots))._process.pid
+        below = children(slot)
+        assert below  # the compiler
+    deadline = time.monotonic() + 10
+    while (left := [pid for pid in below if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not left

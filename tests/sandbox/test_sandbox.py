@@ -189,6 +189,37 @@ def test_a_thousand_runs_keep_memory_and_descriptors_flat(sandbox):
     assert last[2] - first[2] < 100  # pages
 
 
+@pytest.mark.slow
+def test_an_hour_of_programs_keeps_memory_and_descriptors_flat():
+    """Honest and hostile programs in turn, functions and others; SMALLCODER_SOAK_SECONDS makes it shorter."""
+    seconds = float(os.environ.get("SMALLCODER_SOAK_SECONDS", "3600"))
+    limits = Limits(cpu_seconds=0.2, wall_seconds=1.0, memory_bytes=256 << 20, output_bytes=1 << 16)
+    jobs = [Job(Program(code, "f"), [(1,)], limits) for code, _ in HOSTILE.values()]
+    jobs += [Job(DOUBLE, [(i,)]) for i in range(200)]
+    jobs += [Job(Program("for i in {1..20}; do (sleep 100 &) & done", language="bash"), limits=limits)] * 20
+    with Sandbox(2, languages=("bash",)) as sandbox:
+
+        def held():
+            found = {}
+            for pid in slots(sandbox):
+                slot = Path(f"/proc/{pid}")
+                resident = int(slot.joinpath("statm").read_text().split()[1])
+                found[pid] = (resident, len(list(slot.joinpath("fd").iterdir())))
+            return found, len(os.listdir("/proc/self/fd")), len(children(os.getpid()))
+
+        list(sandbox.run_many(jobs))
+        first = held()
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            assert all(result.status != "infra" for result in sandbox.run_many(jobs))
+        last = held()
+    assert last[1:] == first[1:]
+    assert last[0].keys() == first[0].keys()  # no slot had to be replaced
+    for pid, (resident, handles) in last[0].items():
+        assert handles == first[0][pid][1]
+        assert resident - first[0][pid][0] < 1000  # pages
+
+
 @pytest.mark.parametrize("tier", TIERS)
 def test_kill_of_the_parent_leaves_nothing(tier, tmp_path):
     script = f"""

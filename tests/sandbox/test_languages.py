@@ -94,6 +94,8 @@ def test_a_tier_that_cannot_hold_programs_refuses_them():
 
 
 def test_files_and_the_mark(sandbox):
+    if sandbox.tier != "A":
+        pytest.skip("programs run in tier A")
     job = Job(Program("cat data; printf $(cat data) > mark", language="bash"), files={"data": b"secret"})
     result = next(sandbox.run_many([job]))
     assert (result.stdout, result.mark) == (b"secret", b"secret")
@@ -106,6 +108,8 @@ def test_files_and_the_mark(sandbox):
 
 
 def test_time_of_all_processes_counts(sandbox):
+    if sandbox.tier != "A":
+        pytest.skip("programs run in tier A")
     code = "for i in 1 2 3 4; do (while :; do :; done) & done; wait"
     result = sandbox.run(Program(code, language="bash"), limits=Limits(cpu_seconds=1, wall_seconds=60))
     assert (result.status, result.reason) == ("timeout", "CPU time")

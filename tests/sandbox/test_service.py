@@ -20,6 +20,8 @@ CODE = "import collections\nP = collections.namedtuple('P', 'x')\ndef f(x):\n   
 @pytest.fixture(scope="module")
 def service():
     with Sandbox(1, languages=("bash",)) as sandbox, server(sandbox, "secret") as made:
+        if sandbox.missing:
+            pytest.skip(sandbox.missing["bash"])
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         yield sandbox, f"http://127.0.0.1:{made.server_address[1]}"
@@ -81,7 +83,7 @@ def person(*words, given=b"", **environment):
     return subprocess.run(command, input=given, capture_output=True, env={**os.environ, **environment}, check=False)
 
 
-def test_exec_from_a_terminal(tmp_path):
+def test_exec_from_a_terminal(tmp_path, service):
     script = tmp_path / "a.sh"
     script.write_text("read x; echo got $x; echo no >&2; exit 7")
     done = person("exec", str(script), given=b"line\n")

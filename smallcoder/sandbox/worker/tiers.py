@@ -127,6 +127,12 @@ class Jail:
     def _mount_tmp(self) -> None:
         syscalls.mount("tmp", "/tmp", "tmpfs", _GUARDED, f"size={TMP_BYTES},nr_inodes=10000,mode=1777")
 
+    def _renew_tmp(self) -> None:
+        os.chdir("/")
+        syscalls.unmount("/tmp")
+        self._mount_tmp()
+        os.chdir("/tmp")
+
     def fork(self, apart: bool = False) -> int:
         """Fork one run; 0 in the child. In tier A it is alone with its own process ids, and, `apart`, its mounts."""
         if self.tier != "A":
@@ -139,9 +145,7 @@ class Jail:
         Raises OSError, after which the child must not go on.
         """
         if self.tier == "A" and not tmp:
-            os.chdir("/")
-            self._mount_tmp()
-            os.chdir("/tmp")
+            self._renew_tmp()
         if self.tier == "A" and not closed:
             with suppress(OSError):  # in some containers only the outer one's /proc may be seen
                 syscalls.mount("proc", "/proc", "proc", _GUARDED | syscalls.MS_RDONLY | syscalls.MS_NOEXEC)
@@ -178,10 +182,7 @@ class Jail:
         if self.tier != "A":
             empty_folder(self.folder)
         elif os.listdir("/tmp"):
-            os.chdir("/")
-            syscalls.unmount("/tmp")
-            self._mount_tmp()
-            os.chdir("/tmp")
+            self._renew_tmp()
 
 
 def empty_folder(folder: str) -> None:

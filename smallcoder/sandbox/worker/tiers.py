@@ -69,7 +69,8 @@ class Jail:
         self._slot = select.poll()
         self._slot.register(os.pidfd_open(os.getpid()), select.POLLIN)
         self._hard = {kind: resource.getrlimit(kind)[1] for kind in _LIMITED}
-        self._uid = 20_000 + os.getpid() % 40_000 if os.geteuid() == 0 and tier in "ABC" else None
+        uid = 20_000 + os.getpid() % 40_000
+        self._uid = uid if os.geteuid() == 0 and tier in "ABC" and _is_mapped(uid) else None
         closed = _REFUSED + _REFUSED_WHEN_CLOSED
         readable = sorted({*_LIBRARIES, *(path for path in sys.path if path.startswith("/")), *reads})
         readable = [path for path in readable if os.path.exists(path)]
@@ -216,6 +217,16 @@ def _delete_files(here: int) -> list[str]:
             else:
                 os.unlink(entry.name, dir_fd=here)
     return folders
+
+
+def _is_mapped(uid: int) -> bool:
+    """Whether a root of this user namespace may become that user and group: some containers have but one user."""
+    for name in ("uid_map", "gid_map"):
+        with open(f"/proc/self/{name}") as file:
+            ranges = [list(map(int, line.split())) for line in file]
+        if not any(first <= uid < first + count for first, _, count in ranges):
+            return False
+    return True
 
 
 def _open_to_all(path: str) -> bool:

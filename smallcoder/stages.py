@@ -35,7 +35,9 @@ STAGES: dict[str, Stage] = {
     "benchmarks": Stage("smallcoder.bench.public.stage"),
     "drills": Stage("smallcoder.bench.drills.stage", version=2),
     "tokenizer": Stage("smallcoder.tokens.train", inputs=("documents",), optional=("examples",)),
-    "pack": Stage("smallcoder.tokens.pack_documents", inputs=("documents", "tokenizer")),
+    "pack": Stage(
+        "smallcoder.tokens.pack_documents", version=2, inputs=("documents", "tokenizer"), optional=("spans",)
+    ),
     "pack_examples": Stage("smallcoder.tokens.pack_examples", inputs=("examples", "tokenizer"), optional=("more",)),
     "train": Stage(
         "smallcoder.train.stage",

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from smallcoder.core.errors import InputError
 from smallcoder.model.config import ModelConfig
+from smallcoder.model.families import from_hf, outside, to_hf
 from smallcoder.model.transformer import Decoder
 
 CONFIG = "config.json"
@@ -39,9 +40,12 @@ def save_model(decoder: Decoder, tokenizer: Path, out: Path) -> None:
     for path in sorted(tokenizer.iterdir()):
         if path.is_file() and not path.name.startswith("manifest"):
             shutil.copyfile(path, out / path.name)
-    _write(out / CONFIG, decoder.config.to_hf() | end)
+    _write(out / CONFIG, to_hf(decoder.config) | end)
     _write(out / GENERATION, end | {"eos_token_id": stops, "do_sample": False})
-    weights = {_outside(name): weight.detach().cpu().contiguous() for name, weight in decoder.named_parameters()}
+    weights = {
+        outside(name, decoder.config.family): weight.detach().cpu().contiguous()
+        for name, weight in decoder.named_parameters()
+    }
     save_file(dict(sorted(weights.items())), out / WEIGHTS, metadata={"format": "pt"})
 
 
@@ -56,13 +60,13 @@ def load_model(folder: Path, device: str = "cpu") -> Decoder:
     found = {name: weight for path in _weight_files(folder) for name, weight in _read(path).items()}
     if config.tied:
         found.pop("lm_head.weight", None)
-    wanted = {_outside(name): (name, weight.shape) for name, weight in decoder.named_parameters()}
+    wanted = {outside(name, config.family): (name, weight.shape) for name, weight in decoder.named_parameters()}
     odd = sorted(set(found) ^ set(wanted)) or [name for name in wanted if found[name].shape != wanted[name][1]]
     if odd:
         raise InputError(f"the weights of {folder} do not fit its {CONFIG} (first: {odd[0]})", "copy the model again")
     state = {inside: found[name].float() for name, (inside, _) in wanted.items()}
     decoder.load_state_dict(state, assign=True)
-    decoder.frequencies = Decoder.rope_frequencies(config)
+    decoder.frequencies = config.rope.frequencies(config.head_dim)
     return decoder.to(device).eval()
 
 
@@ -74,7 +78,7 @@ def read_config(folder: Path) -> ModelConfig:
         raise InputError(f"{folder} holds no {CONFIG}", "name the folder of a model in Hugging Face layout") from None
     except ValueError as error:
         raise InputError(f"{folder / CONFIG} is not JSON ({error})", "copy the model again") from None
-    return ModelConfig.from_hf(fields)
+    return from_hf(fields)
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -91,10 +95,6 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         return load_file(path)
     except (SafetensorError, OSError) as error:
         raise InputError(f"{path} cannot be read ({error})", "copy the model again") from None
-
-
-def _outside(name: str) -> str:
-    return name if name.startswith("lm_head.") else f"model.{name}"
 
 
 def _special_ids(tokenizer: Path) -> dict[str, int]:

@@ -5,7 +5,7 @@ Q8_0 stores blocks of 32 weights of a row as int8 with one f16 scale: 8.5 bits a
 divide into blocks stays f16, as in llama.cpp's own quantizer.
 
 Cost: the model in fp32 and one file's worth of memory. Does not do K-quants (llama.cpp's own tool makes them from the
-f16 file) or other architectures (`model.hf` refuses those by name).
+f16 file) or other families than Qwen3, which it refuses by name.
 """
 
 import json
@@ -44,6 +44,8 @@ def write_gguf(model: Path, path: Path, kind: Kind) -> None:
     Raises InputError where the folder is no such model, lacks its tokenizer, or has a weight too large for f16.
     """
     decoder = load_model(model)
+    if decoder.config.family != "qwen3":
+        raise InputError(f"{model} is a {decoder.config.family} model", "convert it with llama.cpp's own script")
     writer = GGUFWriter(path, "qwen3")
     writer.add_type("model")
     writer.add_file_type(FILE_TYPES[kind])
@@ -69,7 +71,7 @@ def _add_sizes(writer: GGUFWriter, config: ModelConfig) -> None:
     writer.add_head_count_kv(config.kv_heads)
     writer.add_key_length(config.head_dim)
     writer.add_value_length(config.head_dim)
-    writer.add_rope_freq_base(config.rope_theta)
+    writer.add_rope_freq_base(config.rope.theta)
     writer.add_layer_norm_rms_eps(config.norm_eps)
     writer.add_vocab_size(config.vocab_size)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -83,7 +84,7 @@ def test_a_checkpoint_goes_on_and_stays_what_it_was(family, tmp_path):
     for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
         assert (model / name).read_bytes() == (source / name).read_bytes()
     assert load_fim(model) == fim
-    loaded = AutoModelForCausalLM.from_pretrained(model)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(model)
     assert loaded.config.model_type == family
     ids = AutoTokenizer.from_pretrained(model)("def f(x):\n    return x\n")["input_ids"]
     assert ids == load_encoder(model).encode("def f(x):\n    return x\n")

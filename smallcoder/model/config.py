@@ -1,6 +1,6 @@
 """The shape of a decoder: sizes, and the options in which the supported families differ (`families`).
 
-Does not cover: mixture of experts, soft-capped logits, norms after a branch, heads turned in part.
+Does not cover: soft-capped logits, norms after a branch, heads turned in part.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +11,22 @@ from smallcoder.model.rope import Rope
 
 Norms = Literal["rms", "rms_plus_one", "layer"]
 Activation = Literal["silu", "gelu_tanh"]
+
+
+@dataclass(frozen=True)
+class Experts:
+    """A mixture of experts: of `count` feed-forwards of size `ffn` a token uses `active`, and `shared` ones always."""
+
+    count: int
+    active: int
+    ffn: int
+    shared: int = 0
+    dense_layers: int = 0  # so many layers at the beginning have a feed-forward of the model's own `ffn` instead
+    renormalise: bool = True  # the shares of the active ones sum to 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.active <= self.count or self.ffn < 1 or self.shared < 0:
+            raise InputError(f"{self.active} of {self.count} experts of size {self.ffn}", "give sizes that go together")
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,8 @@ class ModelConfig:
     residual_scale: float = 1.0  # of what a branch adds to it
     attention_scale: float | None = None  # of scores; None: head_dim ** -0.5
     logit_divisor: float = 1.0
+    experts: Experts | None = None
+    norm_head: bool = False  # columns of the output matrix are used at length 1 (NormHead of Ling-Lite)
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "width", "layers", "heads", "kv_heads", "head_dim", "ffn", "context"):

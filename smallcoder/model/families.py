@@ -11,16 +11,20 @@ inside (Llama's), and a family may call some of them otherwise.
     gemma       CodeGemma
     granite     Granite 3 and later, dense
     mistral     Mistral, Codestral 22B
+    bailing_moe Ling-Lite, Ling-Coder-Lite: the mixture of experts
 
 What a family never varies and a config.json may still say otherwise is refused by name, rather than read wrongly.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from smallcoder.core.errors import InputError
-from smallcoder.model.config import ModelConfig
+from smallcoder.model.config import Experts, ModelConfig
 from smallcoder.model.rope import Rope
 
 SIZES = {
@@ -53,6 +57,7 @@ class Family:
     activations: tuple[str, ...] = SILU
     windowed: bool = False  # whether `sliding_window` alone turns it on
     sized_heads: bool = False  # heads have a size of their own, not their share of the width
+    experts: bool = False
 
 
 ATTENTION = ("qkv_bias", "out_bias")
@@ -95,6 +100,20 @@ FAMILIES: dict[str, Family] = {
         activations=GELU[:1],
         windowed=True,
     ),
+    "bailing_moe": Family(
+        "BailingMoeForCausalLM",
+        shared={"qk_norm": False},
+        biases={"use_bias": (*ATTENTION, "ffn_bias"), "use_qkv_bias": ("qkv_bias",)},
+        names={"embed_tokens": "word_embeddings", "self_attn.o_proj": "attention.dense"},
+        experts=True,
+    ),
+}
+# Fields of config.json for a mixture of experts.
+EXPERTS = {
+    "count": "num_experts",
+    "active": "num_experts_per_tok",
+    "ffn": "moe_intermediate_size",
+    "shared": "num_shared_experts",
 }
 
 
@@ -114,10 +133,13 @@ def from_hf(fields: Mapping[str, Any]) -> ModelConfig:
         sizes = {inside: fields[outside] for inside, outside in SIZES.items()}
         options = dict(family.shared)
         for outside, named in family.biases.items():
-            options |= dict.fromkeys(named, bool(fields.get(outside, family.bias)))
+            given = bool(fields.get(outside, family.bias))
+            options |= {option: given or options.get(option, False) for option in named}
         options |= {inside: float(fields.get(outside, 1.0)) for inside, outside in family.scales.items()}
         if name == "gemma":
             options["embedding_scale"] = sizes["width"] ** 0.5
+        if family.experts:
+            options |= {"experts": _experts(fields), "norm_head": bool(fields.get("norm_head"))}
         return ModelConfig(
             **sizes,
             kv_heads=fields.get("num_key_value_heads") or sizes["heads"],
@@ -133,6 +155,16 @@ def from_hf(fields: Mapping[str, Any]) -> ModelConfig:
         )
     except KeyError as error:
         raise InputError(f"config.json lacks {error}", f"use a complete {family.architecture} checkpoint") from None
+
+
+def _experts(fields: Mapping[str, Any]) -> Experts:
+    if fields.get("use_bias"):
+        raise InputError("config.json has experts with biases", "use a plain bailing_moe checkpoint")
+    return Experts(
+        **{inside: fields[outside] for inside, outside in EXPERTS.items()},
+        dense_layers=fields.get("first_k_dense_replace", 0),
+        renormalise=bool(fields.get("norm_topk_prob", True)),
+    )
 
 
 def _window(family: Family, fields: Mapping[str, Any]) -> dict[str, int]:
@@ -163,6 +195,10 @@ def to_hf(config: ModelConfig) -> dict[str, Any]:
         "use_cache": True,
         "torch_dtype": "float32",
     }
+    if experts := config.experts:
+        found |= {outside: getattr(experts, inside) for inside, outside in EXPERTS.items()}
+        found |= {"first_k_dense_replace": experts.dense_layers, "norm_topk_prob": experts.renormalise}
+        found |= {"norm_head": config.norm_head, "embedding_dropout": 0.0, "rope_scaling": None}
     if family.windowed:
         found["sliding_window"] = config.window or None
     elif config.family.startswith("qwen"):
@@ -172,8 +208,44 @@ def to_hf(config: ModelConfig) -> dict[str, Any]:
     return found
 
 
-def outside(name: str, family: str) -> str:
-    """A weight's name in safetensors files, given the decoder's own."""
-    for inside, theirs in FAMILIES[family].names.items():
-        name = name.replace(inside, theirs)
-    return name if name.startswith("lm_head.") else f"model.{name}"
+QKV = ("q_proj", "k_proj", "v_proj")
+
+
+def outside(weights: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """The decoder's weights as the files of its family hold them. Meta tensors will do, for names and shapes."""
+    found: dict[str, Tensor] = {}
+    for name, weight in weights.items():
+        head, _, last = name.rpartition(".")
+        if config.experts and head.endswith(".mlp.experts"):
+            found |= {f"model.{head}.{number}.{last}.weight": part for number, part in enumerate(weight.unbind())}
+        elif config.experts and head.endswith(".q_proj"):
+            names = (name.replace("q_proj", part) for part in QKV)
+            fused = torch.cat([weights[part] for part in names])
+            found["model." + name.replace("self_attn.q_proj", "attention.query_key_value")] = fused
+        elif not (config.experts and head.endswith((".k_proj", ".v_proj"))):
+            for inside, theirs in FAMILIES[config.family].names.items():
+                name = name.replace(inside, theirs)  # noqa: PLW2901
+            found[name if name.startswith("lm_head.") else f"model.{name}"] = weight
+    return found
+
+
+def inside(found: Mapping[str, Tensor], wanted: Iterable[str], config: ModelConfig) -> dict[str, Tensor]:
+    """The way back: the decoder's weights of these names, out of what `outside` gives."""
+    weights: dict[str, Tensor] = {}
+    sizes = [heads * config.head_dim for heads in (config.heads, config.kv_heads, config.kv_heads)]
+    for name in wanted:
+        head, _, last = name.rpartition(".")
+        if config.experts and head.endswith(".mlp.experts"):
+            assert config.experts
+            parts = (found[f"model.{head}.{number}.{last}.weight"] for number in range(config.experts.count))
+            weights[name] = torch.stack(list(parts))
+        elif config.experts and head.endswith(QKV):
+            part = QKV.index(head.rpartition(".")[2])
+            fused = found[
+                "model." + head.rpartition(".")[0].replace("self_attn", "attention.query_key_value") + f".{last}"
+            ]
+            weights[name] = fused.split(sizes)[part]
+        else:
+            theirs = next(iter(outside({name: torch.empty(0)}, config)))
+            weights[name] = found[theirs]
+    return weights

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from smallcoder.core.errors import InputError
 from smallcoder.model.config import ModelConfig
-from smallcoder.model.families import from_hf, outside, to_hf
+from smallcoder.model.families import from_hf, inside, outside, to_hf
 from smallcoder.model.transformer import Decoder
 
 CONFIG = "config.json"
@@ -46,11 +46,9 @@ def save_model(decoder: Decoder, tokenizer: Path, out: Path) -> None:
             shutil.copyfile(path, out / path.name)
     _write(out / CONFIG, to_hf(decoder.config) | ends)
     _write(out / GENERATION, ends | {"eos_token_id": stops, "do_sample": False})
-    weights = {
-        outside(name, decoder.config.family): weight.detach().cpu().contiguous()
-        for name, weight in decoder.named_parameters()
-    }
-    save_file(dict(sorted(weights.items())), out / WEIGHTS, metadata={"format": "pt"})
+    weights = {name: weight.detach().cpu() for name, weight in decoder.named_parameters()}
+    files = {name: weight.contiguous() for name, weight in sorted(outside(weights, decoder.config).items())}
+    save_file(files, out / WEIGHTS, metadata={"format": "pt"})
 
 
 def load_model(folder: Path, device: str = "cpu") -> Decoder:
@@ -62,8 +60,8 @@ def load_model(folder: Path, device: str = "cpu") -> Decoder:
     with torch.device("meta"):
         decoder = Decoder(config)
     found = {name: weight for path in _weight_files(folder) for name, weight in _read(path).items()}
-    names = {name: outside(name, config.family) for name, _ in decoder.named_parameters()}
-    decoder.load_state_dict({inside: found[name].float() for inside, name in names.items()}, assign=True)
+    weights = inside(found, dict(decoder.named_parameters()), config)
+    decoder.load_state_dict({name: weight.float() for name, weight in weights.items()}, assign=True)
     decoder.frequencies = config.rope.frequencies(config.head_dim)
     return decoder.to(device).eval()
 
@@ -76,7 +74,8 @@ def check_model(folder: Path) -> ModelConfig:
     found = {name: shape for path in _weight_files(folder) for name, shape in _shapes(path).items()}
     if config.tied:
         found.pop("lm_head.weight", None)
-    wanted = {outside(name, config.family): tuple(weight.shape) for name, weight in decoder.named_parameters()}
+    files = outside(dict(decoder.named_parameters()), config)
+    wanted = {name: tuple(weight.shape) for name, weight in files.items()}
     odd = sorted(set(found) ^ set(wanted)) or [name for name in wanted if found[name] != wanted[name]]
     if odd:
         raise InputError(f"the weights of {folder} do not fit its {CONFIG} (first: {odd[0]})", "copy the model again")

@@ -4,16 +4,17 @@ By default it is a Qwen3 (arXiv 2505.09388); `families` says which other checkpo
 of `transformers`, whose logits it gives to 1e-4 in fp32. Shapes: B rows, T tokens, D width, H heads, G key/value
 heads, E head size, S cache slots, V vocabulary.
 
-Does not cover: dropout, mixture of experts, tensor parallelism.
+Does not cover: dropout, tensor parallelism.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import gelu, linear, scaled_dot_product_attention, silu
+from torch.nn.functional import gelu, linear, normalize, scaled_dot_product_attention, silu
 
 from smallcoder.model.config import ModelConfig
+from smallcoder.model.experts import ExpertLayer, Routing
 
 BLOCKS = 2  # of queries; fewer skip less, more compile longer
 
@@ -152,7 +153,7 @@ class FeedForward(nn.Module):
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward; each reads a normalised copy of the stream and adds to it."""
+    """Attention, then feed-forward or experts; each reads a normalised copy of the stream and adds to it."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
@@ -161,11 +162,17 @@ class Layer(nn.Module):
         self.input_layernorm = make_norm(config)
         self.self_attn = Attention(config, layer)
         self.post_attention_layernorm = make_norm(config)
-        self.mlp = FeedForward(config)
+        self.routed = config.experts is not None and layer >= config.experts.dense_layers
+        self.mlp = ExpertLayer(config.experts, config.width) if config.experts and self.routed else FeedForward(config)
 
-    def forward(self, x: Tensor, turn: Rotation, mask: Tensor | None, slots: Tensor, cache: Cache | None) -> Tensor:
+    def forward(
+        self, x: Tensor, turn: Rotation, mask: Tensor | None, slots: Tensor, cache: Cache | None
+    ) -> tuple[Tensor, Routing | None]:
         x = x + self._scaled(self.self_attn(self.input_layernorm(x), turn, mask, slots, cache))
-        return x + self._scaled(self.mlp(self.post_attention_layernorm(x)))
+        branch, routing = self.mlp(self.post_attention_layernorm(x)), None
+        if self.routed:
+            branch, routing = branch
+        return x + self._scaled(branch), routing
 
     def _scaled(self, branch: Tensor) -> Tensor:
         return branch if self.scale == 1.0 else branch * self.scale
@@ -194,15 +201,22 @@ class Decoder(nn.Module):
     @property
     def output_weight(self) -> Tensor:
         """The matrix that turns hidden states into logits, [V, D]."""
-        return self.embed_tokens.weight if self.config.tied else self.lm_head.weight
+        weight = self.embed_tokens.weight if self.config.tied else self.lm_head.weight
+        return normalize(weight, dim=0, eps=1e-7) if self.config.norm_head else weight
 
     def hidden(
-        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, cache: Cache | None = None
+        self,
+        tokens: Tensor,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: Cache | None = None,
+        routing: list[Routing] | None = None,
     ) -> Tensor:
         """Normalised last hidden states [B, T, D]; multiplied by `output_weight` they are logits.
 
         `positions` [B, T] count from 0 within each document (default: 0..T-1). `mask` is boolean, broadcast to
         [B, H, T, keys], True where a query may look, and never at later tokens; without one, attention is causal.
+        A list given as `routing` receives what each layer of experts did.
         """
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
@@ -216,7 +230,9 @@ class Decoder(nn.Module):
             x = x * self.config.embedding_scale
         windowed = self._windowed(mask, tokens, positions, cache)
         for layer in self.layers:
-            x = layer(x, turn, windowed if layer.windowed else mask, positions, cache)
+            x, spread = layer(x, turn, windowed if layer.windowed else mask, positions, cache)
+            if routing is not None and spread is not None:
+                routing.append(spread)
         x = self.norm(x)
         return x if self.config.logit_divisor == 1.0 else x / self.config.logit_divisor
 
@@ -230,9 +246,15 @@ class Decoder(nn.Module):
         near = (keys > asking[:, :, None] - window)[:, None]  # [B, 1, T, keys]
         return near & ((keys <= asking[:, :, None])[:, None] if mask is None else mask)
 
-    def forward(self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+        routing: list[Routing] | None = None,
+    ) -> Tensor:
         """Logits [B, T, V] of whole rows; arguments as in `hidden`."""
-        return linear(self.hidden(tokens, positions, mask), self.output_weight)
+        return linear(self.hidden(tokens, positions, mask, routing=routing), self.output_weight)
 
     def new_cache(self, rows: int, capacity: int) -> Cache:
         """An empty cache for `rows` rows of at most `capacity` tokens each, prompt and completion together."""
@@ -282,12 +304,12 @@ def initialize(decoder: Decoder, seed: int) -> None:
     for name, weight in decoder.named_parameters():
         if weight.ndim < 2:
             nn.init.constant_(weight, float(name.endswith("weight") and decoder.config.norm != "rms_plus_one"))
-        elif name.endswith(("o_proj.weight", "down_proj.weight")):
+        elif name.endswith(("o_proj.weight", "down_proj.weight", "experts.down_proj")):
             nn.init.zeros_(weight)
         else:
             if name.startswith("embed_tokens"):
                 deviation = 0.02 if decoder.config.tied else 1.0
             else:
-                deviation = 0.02 if name.startswith("lm_head") else weight.shape[1] ** -0.5
+                deviation = 0.02 if name.startswith("lm_head") else weight.shape[-1] ** -0.5
             with torch.no_grad():
                 weight.copy_(torch.empty(weight.shape).normal_(0.0, deviation, generator=generator))

@@ -23,16 +23,18 @@ import torch
 
 from smallcoder.core.manifest import STATE
 from smallcoder.core.progress import Progress
+from smallcoder.model.experts import Routing
 from smallcoder.model.transformer import Decoder, document_mask, document_positions
 from smallcoder.tokens.packed import PADDING_SEGMENT, PackedRows
 from smallcoder.train.batches import Batch, RowOrder, read_batch
 from smallcoder.train.checkpoint import load_checkpoint, save_checkpoint
 from smallcoder.train.machine import Machine
 from smallcoder.train.objectives import Loss
+from smallcoder.train.objectives.experts import with_routing
 from smallcoder.train.objectives.language_model import language_model
 from smallcoder.train.optim import Optimizers
 from smallcoder.train.schedule import scale
-from smallcoder.train.stage import Config
+from smallcoder.train.stage import Config, Experts
 
 METRICS = "metrics.jsonl"
 
@@ -99,8 +101,11 @@ class Trainer:
     def _loss(self, batch: Batch) -> Loss:
         mask, positions = document_mask(batch.segments), document_positions(batch.segments)
         with torch.autocast(self.machine.device, torch.bfloat16, enabled=self.machine.precision == "bf16"):
-            logits = self.decoder(batch.tokens, positions, mask)
-        return language_model(logits, batch.labels, self.config.z_loss)
+            routing: list[Routing] = []
+            logits = self.decoder(batch.tokens, positions, mask, routing)
+        loss = language_model(logits, batch.labels, self.config.z_loss)
+        experts = self.config.experts or Experts(count=1, active=1, ffn=1)
+        return with_routing(loss, routing, experts.balance, experts.z)
 
     def _step(self, metrics: BinaryIO) -> float:
         config, tally = self.config, self.tally
@@ -118,6 +123,8 @@ class Trainer:
         tally.tokens += int((batch.segments != PADDING_SEGMENT).sum())
         value = loss.metrics["nats"].item() / max(1, loss.metrics["targets"].item())
         line = {"step": tally.step, "loss": value, "lr": config.muon_lr * share, "grad_norm": norm}
+        if "busiest" in loss.metrics:
+            line["busiest_expert"] = loss.metrics["busiest"].item()
         _write_line(metrics, line)
         return value
 

@@ -58,7 +58,7 @@ def taken(path: Path, out: Path) -> dict:
     return base.run(base.Config(path=str(path)), {}, out)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", MARKS)
 def test_a_checkpoint_goes_on_and_stays_what_it_was(family, tmp_path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

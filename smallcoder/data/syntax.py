@@ -2,7 +2,7 @@
 
 Python is read by the running interpreter's parser and checked for the use of names: 12 MB a CPU-second. What only its
 code generator refuses, such as `return` outside a function, passes. Other languages are parsed by
-tree-sitter (extra `curate`), which goes on after an error, so what counts is the share of the text inside its ERROR
+tree-sitter, which goes on after an error, so what counts is the share of the text inside its ERROR
 nodes: 8 to 15 MB a CPU-second, and as much again to measure the depth. Nothing is run or resolved.
 """
 
@@ -12,8 +12,6 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
-
-from smallcoder.core.errors import ToolError
 
 LARGEST = 1 << 20  # bytes; longer texts are not parsed by tree-sitter, whose trees take 50 times a text's room
 # Where the grammars' name is another one than ours.
@@ -50,10 +48,7 @@ def parses(text: str) -> bool:
 
 
 def errors(text: str, lang: str | None) -> float | None:
-    """The share of a text inside outermost ERROR nodes; None without a grammar, or for a text over LARGEST.
-
-    Raises ToolError where tree-sitter is not installed.
-    """
+    """The share of a text inside outermost ERROR nodes; None without a grammar, or for a text over LARGEST."""
     parsed = _parse(text, lang)
     if parsed is None:
         return None
@@ -81,10 +76,8 @@ def _parse(text: str, lang: str | None) -> tuple[Any, int] | None:
 @cache
 def parser(lang: str) -> Any:
     """tree-sitter's parser of one of our languages or of a grammar of its own; None if it has none for it."""
-    try:
-        from tree_sitter_language_pack import get_parser
-    except ImportError as error:
-        raise ToolError("parsing needs tree-sitter", "pip install 'smallcoder[curate]'") from error
+    from tree_sitter_language_pack import get_parser
+
     name: Any = GRAMMARS.get(lang, lang)
     try:
         return get_parser(name) if name else None

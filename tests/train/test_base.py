@@ -34,14 +34,14 @@ MARKS = {
 }
 
 
-def checkpoint(family: str, folder: Path) -> Path:
+def checkpoint(family: str, folder: Path, more: tuple[str, ...] = ()) -> Path:
     """A random model as transformers saves it, with a byte-level tokenizer that has the family's special tokens."""
     from tokenizers import AddedToken
     from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
     marks, _ = MARKS[family]
     tokenizer = learn([row["text"] for row in document_rows()[:20]], VOCAB - 40)
-    tokenizer.add_special_tokens([AddedToken(mark, normalized=False) for mark in marks])
+    tokenizer.add_special_tokens([AddedToken(mark, normalized=False) for mark in (*marks, *more)])
     fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=marks[0], pad_token=marks[0])
     fast.chat_template = "{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}"
     fast.save_pretrained(folder)

@@ -51,6 +51,7 @@ def repositories(tmp_path: Path) -> Path:
         path.write_bytes(data)
     os.mkfifo(root / "one/pipe.py")
     (root / "one/link.py").symlink_to(root / "one/a.py")
+    (root / "one/again").symlink_to(root / "one")  # links to folders are not followed: there is no end to this one
     return root
 
 

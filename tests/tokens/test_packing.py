@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,7 +127,8 @@ def test_shares_are_as_set(documents, tokenizer, encoder, tmp_path):
 
 def test_neither_workers_nor_row_order_show(documents, tokenizer, tmp_path):
     shuffled = write(tmp_path / "documents", DOCUMENT, document_rows()[::-1])
-    for number, sample in enumerate(({}, {"sample_bytes": 300_000})):
+    samples: list[dict[str, Any]] = [{}, {"sample_bytes": 300_000}]
+    for number, sample in enumerate(samples):
         pack(documents, tokenizer, tmp_path / f"a{number}", workers=1, **sample)
         pack(shuffled, tokenizer, tmp_path / f"b{number}", workers=2, **sample)
         assert digests(tmp_path / f"a{number}") == digests(tmp_path / f"b{number}")

@@ -34,7 +34,7 @@ from smallcoder.train.objectives.experts import with_routing
 from smallcoder.train.objectives.language_model import language_model
 from smallcoder.train.optim import Optimizers
 from smallcoder.train.schedule import scale
-from smallcoder.train.stage import Config, Experts
+from smallcoder.train.stage import Config
 
 METRICS = "metrics.jsonl"
 
@@ -71,6 +71,8 @@ class Trainer:
         self.optimizers = Optimizers(decoder, config.muon_lr, config.embedding_lr, config.adam_lr, config.weight_decay)
         self.order = RowOrder(len(packed), config.batch, config.seed)
         self.tally = Tally()
+        # Taken out of the settings here: compilation sees plain numbers only.
+        self.balance = (config.experts.balance, config.experts.z) if config.experts else (0.0, 0.0)
         self.loss = torch.compile(self._loss, fullgraph=True, dynamic=False) if machine.compile else self._loss
 
     def run(self) -> float:
@@ -104,8 +106,7 @@ class Trainer:
             routing: list[Routing] = []
             logits = self.decoder(batch.tokens, positions, mask, routing)
         loss = language_model(logits, batch.labels, self.config.z_loss)
-        experts = self.config.experts or Experts(count=1, active=1, ffn=1)
-        return with_routing(loss, routing, experts.balance, experts.z)
+        return with_routing(loss, routing, *self.balance)
 
     def _step(self, metrics: BinaryIO) -> float:
         config, tally = self.config, self.tally

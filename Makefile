@@ -24,10 +24,11 @@ check: lint test
 # One script a claim: each runs us and a peer in turn on the same input and prints the ratio.
 perf: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[peers]'
-	@for name in encode language licenses quality redact signals tables train; do \
+	@for name in consistency encode history language licenses notebooks pages quality redact signals tables train; do \
 		echo "== perf/$$name.py"; $(BIN)/python perf/$$name.py || exit 1; done
 	$(BIN)/python perf/dedup.py build/perf $(VENV)/lib --datatrove $(BIN)/python
 	$(BIN)/python perf/curate.py build/perf $(VENV)/lib/*/site-packages --datatrove $(BIN)/python
+	$(BIN)/python perf/graph.py $(VENV)/lib/*/site-packages --npm build/perf/npm
 	test ! -d ../shared/benchmarks || $(BIN)/python perf/decontaminate.py ../shared/benchmarks
 
 $(VENV)/core: pyproject.toml

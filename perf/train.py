@@ -18,6 +18,7 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM, Trainer, TrainerCallback, TrainingArguments
 
 from smallcoder.model.config import ModelConfig
+from smallcoder.model.families import to_hf
 from smallcoder.model.transformer import Decoder, initialize
 from smallcoder.tokens.packed import PackedRows, PackedWriter
 from smallcoder.train.loop import Trainer as OurTrainer
@@ -71,7 +72,7 @@ def ours(packed: PackedRows, decoder: Decoder, out: Path) -> float:
 
 
 def theirs(packed: PackedRows, decoder: Decoder, out: Path) -> float:
-    model = Qwen3ForCausalLM(Qwen3Config(**decoder.config.to_hf()))
+    model = Qwen3ForCausalLM(Qwen3Config(**to_hf(decoder.config)))
     weights = {k if k.startswith("lm_head") else f"model.{k}": v.clone() for k, v in decoder.state_dict().items()}
     model.load_state_dict(weights)
     rows = [{"input_ids": row, "labels": row} for row in packed.tokens[:, 1:].astype(np.int64)]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,7 @@ def _digest(path: Path) -> str:
     for file in files:
         digest.update(f"{file.relative_to(path.parent).as_posix()}\0{file.stat().st_size}\0".encode())
         with file.open("rb") as data:
-            while block := data.read(1 << 20):
-                digest.update(block)
+            file_digest(data, lambda: digest)
     return digest.hexdigest()
 
 

@@ -6,9 +6,9 @@ runs 0.9, hash sets 1.3 ns for each of their items.
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 
+from smallcoder.data.compiled import compiled
 from smallcoder.data.kernels import FNV, WORD, Array, mixed
 
 NGRAM = 5  # words, the shortest of Gopher's duplicate n-grams (arXiv 2112.11446, table A1)
@@ -18,7 +18,7 @@ BASE64 = np.array([c < 128 and (chr(c).isalnum() or chr(c) in "+/=\n") for c in 
 HEXLIKE = np.array([chr(c) in "0123456789abcdefABCDEFxu\\, \t\n" for c in range(256)])
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def characters(text: Array, c: Any) -> None:
     continuation = letters = digits = blanks = other = colons = 0
     for b in text:
@@ -41,7 +41,7 @@ def characters(text: Array, c: Any) -> None:
                 c.garbled += b == 0xEF and following == 0xBF and text[i + 2] == 0xBD  # U+FFFD
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def addresses(text: Array) -> tuple[int, int]:
     """(bytes of URLs, signs of e-mail addresses)."""
     urls = mails = end = 0
@@ -62,7 +62,7 @@ def addresses(text: Array) -> tuple[int, int]:
     return urls, mails
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def runs(text: Array, members: Array, least: int) -> tuple[int, int]:
     """Bytes in maximal runs of at least `least` members, and the longest of them.
 
@@ -90,7 +90,7 @@ def runs(text: Array, members: Array, least: int) -> tuple[int, int]:
     return total, longest
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def distinct(hashes: Array, slots: Array) -> int:
     """How many different values, none of them 0. slots: room for four times as many."""
     size = 2
@@ -108,7 +108,7 @@ def distinct(hashes: Array, slots: Array) -> int:
     return found
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def ngrams(words: Array) -> Array:
     """Hashes of NGRAM words in a row, in place of the words."""
     count = max(len(words) - NGRAM + 1, 0)

@@ -13,9 +13,10 @@ shingle sets, 900 for the keys of texts. The first call compiles for some second
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
+
+from smallcoder.data.compiled import compiled
 
 Array = np.ndarray[Any, Any]
 
@@ -23,7 +24,7 @@ WORD = np.array([c >= 128 or chr(c).isalnum() or c == ord("_") for c in range(25
 SPACE = np.array([chr(c).isspace() and c < 128 for c in range(256)])
 _BLANK = np.array([c in b"\t " for c in range(256)])
 _PLAIN = np.array([c in b"\t\n" or 32 <= c < 127 for c in range(256)])
-_LOWER = np.array([c + 32 if 65 <= c <= 90 else c for c in range(256)], np.uint64)
+LOWER = np.array([c + 32 if 65 <= c <= 90 else c for c in range(256)], np.uint64)
 
 FNV = np.uint64(0x100000001B3)
 SEED = np.uint64(0xCBF29CE484222325)
@@ -51,7 +52,7 @@ def buffers(column: pa.Array) -> tuple[Array, Array]:
     return np.frombuffer(offsets, np.int64)[first : first + rows + 1], np.frombuffer(data, np.uint8)
 
 
-@nb.njit(nogil=True, cache=True, inline="always")
+@compiled(inline="always")
 def mixed(x: Any) -> Any:
     x ^= x >> _S33
     x *= _MIX1
@@ -60,7 +61,7 @@ def mixed(x: Any) -> Any:
     return x ^ (x >> _S33)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _shingles(text: Array, fold: bool, ring: Array, out: Array) -> int:
     """Hashes of the shingles of a text's bytes into out; returns how many. `fold` ignores the case of ASCII letters.
 
@@ -81,7 +82,7 @@ def _shingles(text: Array, fold: bool, ring: Array, out: Array) -> int:
             break
         h = SEED
         while i < end and WORD[text[i]]:
-            h = (h ^ (_LOWER[text[i]] if fold else np.uint64(text[i]))) * FNV
+            h = (h ^ (LOWER[text[i]] if fold else np.uint64(text[i]))) * FNV
             i += 1
         h = mixed(h)
         rolling = rolling * _BASE + h
@@ -95,7 +96,7 @@ def _shingles(text: Array, fold: bool, ring: Array, out: Array) -> int:
     return max(0, count - size + 1)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def longest_row(offsets: Array) -> int:
     longest = 0
     for row in range(len(offsets) - 1):
@@ -103,7 +104,7 @@ def longest_row(offsets: Array) -> int:
     return longest
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _lower(least: Array, a: Array, b: Array, block: Array, count: int) -> None:
     """least[p] = min(least[p], a[p] * x + b[p]) over the x of block[:count]. The block has room for LANES more."""
     padded = (count + LANES - 1) // LANES * LANES
@@ -115,7 +116,7 @@ def _lower(least: Array, a: Array, b: Array, block: Array, count: int) -> None:
         least[p] = found
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def signatures(offsets: Array, data: Array, a: Array, b: Array, size: int) -> tuple[Array, Array]:
     """MinHash signatures uint32 [rows, permutations] and numbers of shingles int64 [rows] (with repetitions).
 
@@ -140,8 +141,8 @@ def signatures(offsets: Array, data: Array, a: Array, b: Array, size: int) -> tu
     return out, counts
 
 
-@nb.njit(nogil=True, cache=True)
-def _sort_hashes(values: Array) -> None:
+@compiled
+def sort_hashes(values: Array) -> None:
     """Sort uniform 64-bit hashes in place in linear time: by as many upper bits as there are values, then by insertion.
 
     Four times as fast as a quicksort on a thousand. Equal values cost nothing more.
@@ -171,7 +172,7 @@ def _sort_hashes(values: Array) -> None:
         values[j] = value
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def shingle_sets(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
     """The sorted distinct shingle hashes of all rows in a row, uint64, and their bounds int64 [rows + 1].
 
@@ -190,7 +191,7 @@ def shingle_sets(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
         if offsets[row + 1] - offsets[row] <= LARGEST:
             count = _shingles(data[offsets[row] : offsets[row + 1]], False, ring, out[used:])
             found = out[used : used + count]
-            _sort_hashes(found)
+            sort_hashes(found)
             for i in range(count):
                 if i == 0 or found[i] != out[used - 1]:
                     out[used] = found[i]
@@ -199,7 +200,7 @@ def shingle_sets(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
     return out[:used].copy(), bounds
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def text_keys(offsets: Array, data: Array) -> Array:
     """A 128-bit hash of every text without its differences in white space, uint64 [rows, 2].
 
@@ -231,7 +232,7 @@ def text_keys(offsets: Array, data: Array) -> Array:
     return out
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def jaccard(left: Array, right: Array) -> float:
     """Exact Jaccard similarity of two sorted arrays without repetitions; 0 if either is empty."""
     i = j = common = 0
@@ -244,7 +245,7 @@ def jaccard(left: Array, right: Array) -> float:
     return common / union if common else 0.0
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def find_root(parent: Array, node: int) -> int:
     """Root of a node of a union-find forest; halves the path on its way."""
     while parent[node] != node:
@@ -253,7 +254,7 @@ def find_root(parent: Array, node: int) -> int:
     return node
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def grams(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
     """Hashes of all case-folded word n-grams of every row in order, uint64, and their bounds int64 [rows + 1]."""
     rows = len(offsets) - 1
@@ -266,7 +267,7 @@ def grams(offsets: Array, data: Array, size: int) -> tuple[Array, Array]:
     return out[: bounds[rows]].copy(), bounds
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def plain_rows(offsets: Array, data: Array) -> Array:
     """Which texts are ASCII without control characters, trailing blanks or four line feeds in a row, bool [rows].
 

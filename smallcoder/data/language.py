@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
+from itertools import chain
 
 from smallcoder.core.errors import ToolError
 
@@ -25,6 +26,8 @@ VERSION = re.compile(r"-?[\d.]+$")
 EXEC = re.compile(r"^exec\s+(?:\S*/)?([a-z]+)", re.MULTILINE)  # a shell that hands its file to another interpreter
 EMACS = re.compile(r"-\*-(?:[^\n]{0,99}\bmode:)?[ \t]*([\w+#-]+)[ \t]*(?:;[^\n]{0,99})?-\*-")
 VIM = re.compile(r"\b(?:vim?|ex):[^\n]{0,99}\b(?:ft|filetype|syntax)=(\w+)")
+
+BETWEEN = re.compile(r"[\s_-]+")  # the words of a language's name
 
 Guess = Callable[[str], str | None]
 Patterns = tuple[tuple[str, re.Pattern[str]], ...]
@@ -52,6 +55,14 @@ def programming_language(path: str, head: str = "", guess: Guess | None = None) 
     return found or (guess(head) if guess and head.strip() else None)
 
 
+def named(name: str) -> str:
+    """Our word for a language that others name: "C++", "objective-c", "Jupyter Notebook". In lower case if not known.
+
+    Upper case, blanks, "-" and "_" do not count; other names are in the table `aliases`.
+    """
+    return _aliases().get(_squeezed(name), name.lower())
+
+
 @cache
 def by_magika() -> Guess:
     """A `guess` by the model magika (arXiv 2409.13768), a few milliseconds a file. Raises ToolError without it.
@@ -62,12 +73,12 @@ def by_magika() -> Guess:
         from magika import Magika
     except ImportError as error:
         raise ToolError("magika is not installed", "pip install 'smallcoder[curate]', or do without it") from error
-    model, names = Magika(), _table()["magika"]
+    model = Magika()
 
     def guess(head: str) -> str | None:
         output = model.identify_bytes(head.encode("utf-8", "replace")).output
         label = str(output.label)
-        return None if output.group not in {"code", "text"} or label in {"txt", "unknown"} else names.get(label, label)
+        return None if output.group not in {"code", "text"} or label in {"txt", "unknown"} else named(label)
 
     return guess
 
@@ -117,6 +128,20 @@ def _endings() -> dict[str, str]:
 def _interpreters() -> dict[str, str]:
     """Languages by what interpreters and editors call them; their own names are among these."""
     return {language: language for language in _table()["endings"] if language != "text"} | _by_word("interpreters")
+
+
+@cache
+def _aliases() -> dict[str, str]:
+    """Languages by all their names, their own among them."""
+    sections = (_table()[section] for section in ("endings", "names", "interpreters"))
+    shared = (
+        name if mark == "otherwise" else mark for marks in _table()["shared"].values() for mark, name in marks.items()
+    )
+    return {_squeezed(word): word for word in (*chain(*sections), *shared)} | _by_word("aliases")
+
+
+def _squeezed(name: str) -> str:
+    return BETWEEN.sub("", name.lower())
 
 
 @cache

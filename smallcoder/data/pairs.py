@@ -6,8 +6,7 @@ stands in the file, less the common indentation.
 
 The rules (arXiv 2503.17793, section 2.3.2) stand in `RULES`; the first that a pair fails gives the reason. Of pairs
 with the same text the one from the document of the smallest id stays. About 7 MB of source a CPU-second, as every
-document is scanned twice; 150 bytes of memory a pair. Whether a comment tells the truth is not judged: Ling asks a
-trained model next.
+document is scanned twice; 150 bytes of memory a pair. Whether a comment tells the truth is for `consistency`.
 """
 
 import re

@@ -10,17 +10,18 @@ or lines of a document, which bounds the memory.
 """
 
 # Kernels take arrays one by one; neither tuples nor generators are free in them.
-# ruff: noqa: PLR0917, PLR1714, SIM110
+# ruff: noqa: PLR0917, SIM110
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 import pyarrow as pa
 
 from smallcoder.data import lexicon as lx
+from smallcoder.data.compiled import compiled
 from smallcoder.data.counting import BASE64, HEXLIKE, NGRAM, addresses, characters, distinct, ngrams, runs
 from smallcoder.data.kernels import FNV, SEED, WORD, Array, buffers, longest_row, mixed
+from smallcoder.data.punctuation import CODE, LINE, QUOTE, STRING, enter, inside, opened, stands
 
 _NAMES = (
     "bytes",
@@ -86,19 +87,10 @@ _SPAN = "state ends quote since escaped multiline "  # the string or comment the
 _OF_LINE = "start continuation hash worded words code comment clean indent tabs prints marks asserts "
 _OF_TEXT = "round square curly controls control called names"
 _STATE = np.dtype([(name, np.int64) for name in (_SPAN + _OF_LINE + _OF_TEXT).split()])
-_CODE, _STRING, _COMMENT, _DOC = range(4)
-_LINE, _QUOTE, _TRIPLE, _BLOCK, _MARKUP = range(5)  # what ends it
 
 _IS_WORD, _IS_BLANK, _IS_FEED, _IS_OTHER = range(4)
 _KIND = np.array([_IS_WORD if WORD[c] else _IS_FEED if c == 10 else _IS_BLANK if c in b" \t\r\f\v" else _IS_OTHER
                   for c in range(256)], np.uint8)  # fmt: skip
-_PLAIN, _STRINGS, _COMMENTS, _BRACKETS = range(4)  # what a byte of punctuation may do in code
-_ACTION = np.array([_STRINGS if c in b"\"'`" else _COMMENTS if c in b"#/-;%<" else _BRACKETS if c in b"()[]{},="
-                    else _PLAIN for c in range(256)], np.uint8)  # fmt: skip
-_ROUND, _SQUARE, _CURLY = (
-    np.array([1 if c == pair[0] else -1 if c == pair[1] else 0 for c in range(256)], np.int8)
-    for pair in (b"()", b"[]", b"{}")
-)
 _ASSERT = np.frombuffer(b"assert", np.uint8)
 
 
@@ -110,7 +102,7 @@ def scan(column: pa.Array, languages: list[str | None]) -> Array:
     return counts
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def word_hash(text: Array) -> Any:
     """The hash of a word, never 0."""
     h = SEED
@@ -119,7 +111,7 @@ def word_hash(text: Array) -> Any:
     return mixed(h) | np.uint64(1)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _scan_rows(
     offsets: Array, data: Array, numbers: Array, features: Array, lexicon: Any, counts: Array, state: Array
 ) -> None:
@@ -148,7 +140,7 @@ def _scan_rows(
         c.distinct_ngrams = distinct(ngrams(seen), slots)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _walk(text: Array, features: Any, known: Known, c: Any, s: Any, words: Array, names: Array, lines: Array) -> None:
     """Walk the tokens of a text and fill the counts that depend on lines, words and states.
 
@@ -168,20 +160,20 @@ def _walk(text: Array, features: Any, known: Known, c: Any, s: Any, words: Array
         elif kind == _IS_FEED:
             _end_line(i, c, s, lines)
             i = _begin_line(text, i + 1, s)
-        elif s.state != _CODE:
-            i = _inside(text, i, c, s)
+        elif s.state != CODE:
+            i = inside(text, i, c, s)
         else:
-            i = _open(text, i, features, c, s)
+            i = opened(text, i, features, c, s)
     if len(text) and text[len(text) - 1] != 10:
         _end_line(len(text), c, s, lines)
-    _enter(_CODE, len(text), c, s)
+    enter(CODE, len(text), c, s)
     c.unbalanced += s.round + s.square + s.curly
 
 
-@nb.njit(nogil=True, cache=True, forceinline=True)
+@compiled(forceinline=True)
 def _begin_line(text: Array, at: int, s: Any) -> int:
     """Start a line at a place and measure its indentation; returns where its first token is."""
-    s.start, s.hash, s.clean = at, 0, s.state == _CODE
+    s.start, s.hash, s.clean = at, 0, s.state == CODE
     s.continuation = s.worded = s.words = s.code = s.comment = 0
     s.prints = s.marks = s.asserts = 0
     i, tabs = at, 0
@@ -192,7 +184,7 @@ def _begin_line(text: Array, at: int, s: Any) -> int:
     return i
 
 
-@nb.njit(nogil=True, cache=True, forceinline=True)
+@compiled(forceinline=True)
 def _end_line(at: int, c: Any, s: Any, lines: Array) -> None:
     length = at - s.start - s.continuation
     c.lines += 1
@@ -210,24 +202,11 @@ def _end_line(at: int, c: Any, s: Any, lines: Array) -> None:
     c.indent_sum += indent
     c.indent_max = max(c.indent_max, indent)
     c.tab_lines += s.tabs & s.code & s.clean
-    if s.state != _CODE and (s.ends == _LINE or (s.ends == _QUOTE and not s.multiline and s.escaped != at)):
-        _enter(_CODE, at, c, s)
+    if s.state != CODE and (s.ends == LINE or (s.ends == QUOTE and not s.multiline and s.escaped != at)):
+        enter(CODE, at, c, s)
 
 
-@nb.njit(nogil=True, cache=True, forceinline=True)
-def _enter(state: int, at: int, c: Any, s: Any) -> None:
-    """Change the state at a place: the bytes since the last change belong to the state that ends."""
-    size = at - s.since
-    if s.state == _STRING:
-        c.string_bytes += size
-    elif s.state == _COMMENT:
-        c.comment_bytes += size
-    elif s.state == _DOC:
-        c.doc_bytes += size
-    s.state, s.since = state, at
-
-
-@nb.njit(nogil=True, cache=True, forceinline=True)
+@compiled(forceinline=True)
 def _word(text: Array, start: int, features: Any, known: Known, c: Any, s: Any, words: Array, names: Array) -> int:
     h, i, continuation = SEED, start, 0
     while i < len(text) and WORD[text[i]]:
@@ -244,11 +223,11 @@ def _word(text: Array, start: int, features: Any, known: Known, c: Any, s: Any, 
     keys, meanings, shift = known
     slot = np.int64(key >> shift) & (lx.SLOTS - 1)
     meaning = np.int64(meanings[slot]) * (keys[slot] == key)
-    if s.state == _CODE:
-        quoted = _is(text, i, 34) or _is(text, i, 39)
+    if s.state == CODE:
+        quoted = stands(text, i, 34) or stands(text, i, 39)
         if not (quoted and size <= 2 and features & lx.TRIPLE):  # else the prefix of a string
             _code_word(text, start, size, key, meaning, c, s, names)
-    elif s.state == _STRING:
+    elif s.state == STRING:
         s.code = 1
     else:
         s.comment = 1
@@ -257,7 +236,7 @@ def _word(text: Array, start: int, features: Any, known: Known, c: Any, s: Any, 
     return i
 
 
-@nb.njit(nogil=True, cache=True, forceinline=True)
+@compiled(forceinline=True)
 def _code_word(text: Array, start: int, size: int, key: Any, meaning: int, c: Any, s: Any, names: Array) -> None:
     first = text[start]
     number = np.int64((first >= 48) & (first <= 57))
@@ -279,142 +258,9 @@ def _code_word(text: Array, start: int, size: int, key: Any, meaning: int, c: An
     c.short_identifiers += named & (size == 1)
 
 
-@nb.njit(nogil=True, cache=True, forceinline=True)
+@compiled(forceinline=True)
 def _asserts(text: Array, start: int) -> bool:
     for k in range(len(_ASSERT)):
         if text[start + k] | 32 != _ASSERT[k]:
             return False
     return True
-
-
-@nb.njit(nogil=True, cache=True, forceinline=True)
-def _hash_on(text: Array, start: int, end: int, s: Any) -> int:
-    """Make text[start:end], no words, part of the line's hash."""
-    for i in range(start, end):
-        s.hash = np.int64((np.uint64(s.hash) ^ np.uint64(text[i])) * FNV)
-    return end
-
-
-@nb.njit(nogil=True, cache=True, forceinline=True)
-def _is(text: Array, at: int, b: int) -> bool:
-    return at < len(text) and text[at] == b
-
-
-@nb.njit(nogil=True, cache=True, forceinline=True)
-def _inside(text: Array, i: int, c: Any, s: Any) -> int:
-    """A byte of punctuation inside a string or comment: does it end there?"""
-    b, width = text[i], 1
-    closes = False
-    if s.state == _STRING:
-        s.code = 1
-    else:
-        s.comment = 1
-    if s.ends == _QUOTE or s.ends == _TRIPLE:
-        if i != s.escaped:
-            if b == 92:
-                s.escaped = i + 1
-            elif b == s.quote:
-                closes = s.ends == _QUOTE or (_is(text, i + 1, b) and _is(text, i + 2, b))
-                width = 3 if closes and s.ends == _TRIPLE else 1
-    elif s.ends == _BLOCK:
-        closes = b == 42 and _is(text, i + 1, 47)
-        width = 2 if closes else 1
-    elif s.ends == _MARKUP:
-        closes = b == 45 and _is(text, i + 1, 45) and _is(text, i + 2, 62)
-        width = 3 if closes else 1
-    if closes:
-        _enter(_CODE, i + width, c, s)
-    return _hash_on(text, i, i + width, s)
-
-
-@nb.njit(nogil=True, cache=True, forceinline=True)
-def _open(text: Array, i: int, features: int, c: Any, s: Any) -> int:
-    """A byte of punctuation in code: does it open a string or a comment, or is it a bracket?"""
-    b = text[i]
-    action = _ACTION[b]
-    if action == _PLAIN:
-        s.code, s.control = 1, 0
-        return _hash_on(text, i, i + 1, s)
-    if action == _STRINGS:
-        strings = lx.QUOTES | lx.DOUBLE if b == 34 else lx.QUOTES if b == 39 else lx.BACKTICK
-        if features & strings:
-            triple = features & lx.TRIPLE and _is(text, i + 1, b) and _is(text, i + 2, b)
-            alone = features & lx.TRIPLE and not s.code and s.round + s.square + s.curly == 0
-            _enter(_DOC if alone else _STRING, i, c, s)
-            s.ends, s.quote, s.multiline = (_TRIPLE if triple else _QUOTE), b, b == 96
-            c.docs += s.state == _DOC
-            if s.state == _DOC:
-                s.comment = 1
-            else:
-                s.code, s.called = 1, 0
-            return _hash_on(text, i, i + (3 if triple else 1), s)
-        s.code = 1
-        size = 0
-        if b == 39 and features & lx.DOUBLE:  # 'x' or '\x'
-            size = 3 + _is(text, i + 1, 92)
-            size = size if _is(text, i + size - 1, b) and not _is(text, i + size - 2, 10) else 0
-        return _hash_on(text, i, i + max(size, 1), s)
-    width, state, ends = _comment(text, i, features) if action == _COMMENTS else (0, _CODE, _LINE)
-    if width:
-        c.comments += 1
-        c.docs += state == _DOC
-        c.inline_comments += s.code
-        _enter(state, i, c, s)
-        s.comment, s.ends = 1, ends
-        return _hash_on(text, i, i + width, s)
-    s.code = 1
-    _bracket(b, _is(text, i + 1, 62), features, c, s)
-    return _hash_on(text, i, i + 1, s)
-
-
-@nb.njit(nogil=True, cache=True, forceinline=True)
-def _comment(text: Array, i: int, features: int) -> tuple[int, int, int]:
-    """(bytes of the opening mark, state, what ends it) of a comment that begins at i; 0 bytes if none does."""
-    b = text[i]
-    if b == 35:
-        blank = i == 0 or _KIND[text[i - 1]] == _IS_BLANK or text[i - 1] == 10
-        if features & lx.HASH or (features & lx.HASH_BLANK and blank):
-            return 1, _COMMENT, _LINE
-    elif b == 47:
-        if features & lx.SLASHES and _is(text, i + 1, 47):
-            return 2, (_DOC if _is(text, i + 2, 47) or _is(text, i + 2, 33) else _COMMENT), _LINE
-        if features & lx.BLOCKS and _is(text, i + 1, 42):
-            return 2, (_DOC if _is(text, i + 2, 42) and not _is(text, i + 3, 47) else _COMMENT), _BLOCK
-    elif b == 45:
-        if features & lx.DASHES and _is(text, i + 1, 45):
-            return 2, _COMMENT, _LINE
-    elif b == 59:
-        if features & lx.SEMICOLON:
-            return 1, _COMMENT, _LINE
-    elif b == 37:
-        if features & lx.PERCENT and not (i > 0 and text[i - 1] == 92):
-            return 1, _COMMENT, _LINE
-    elif b == 60 and features & lx.MARKUP and _is(text, i + 1, 33) and _is(text, i + 2, 45) and _is(text, i + 3, 45):
-        return 4, _COMMENT, _MARKUP
-    return 0, _CODE, _LINE
-
-
-@nb.njit(nogil=True, cache=True, forceinline=True)
-def _bracket(b: int, arrow: bool, features: int, c: Any, s: Any) -> None:
-    """Nesting and balance; where functions have no keyword, `(...) {` is one. `arrow`: the next byte is `>`."""
-    round_, square, curly = _ROUND[b], _SQUARE[b], _CURLY[b]  # 1 opens, -1 closes
-    c.unbalanced += (s.round + round_ < 0) + (s.square + square < 0) + (s.curly + curly < 0)
-    s.round = max(s.round + round_, 0)
-    s.square = max(s.square + square, 0)
-    s.curly = max(s.curly + curly, 0)
-    c.nesting = max(c.nesting, s.round + s.square + s.curly)
-    if features & lx.BRACES:
-        called = s.called
-        if b == 40:
-            s.controls = s.controls << 1 | s.control
-            called = 0
-        elif b == 41:
-            called = 1 - (s.controls & 1)
-            s.controls >>= 1
-        elif b == 123:
-            c.functions += called
-            called = 0
-        elif b == 125 or b == 91 or b == 44 or b == 59 or (b == 61 and not arrow):
-            called = 0
-        s.called = called
-    s.control = 0

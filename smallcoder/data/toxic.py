@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pydantic import Field
 
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data.comments import comments
@@ -37,8 +38,10 @@ SLOTS = 1 << 16
 class Config(StageConfig):
     """A document is dropped where both thresholds are reached."""
 
-    min_count: int = 3  # ours: vulgar words, and severe ones three times
-    min_share: float = 0.002  # ours: of that count in all words; one page of text has some 500
+    min_count: int = Field(default=3, ge=1)  # ours: vulgar words, and severe ones three times
+    min_share: float = Field(
+        default=0.002, ge=0, le=1
+    )  # ours: of that count in all words; one page of text has some 500
     workers: int = run_only(1, ge=1)
 
 

@@ -18,9 +18,9 @@ from torch import Tensor
 
 from smallcoder.core.progress import Progress
 from smallcoder.generate.protocol import Completion, Sampling
-from smallcoder.model.hf import load_model
+from smallcoder.model.hf import end_ids, load_model
 from smallcoder.tokens.encode import load_encoder
-from smallcoder.tokens.vocabulary import END_OF_TEXT, IM_END, VISIBLE
+from smallcoder.tokens.vocabulary import VISIBLE
 
 SHRINK = 0.75  # drop finished rows when no more than this share of the batch is still going
 
@@ -53,7 +53,7 @@ class LocalGenerator:
         self.decoder = load_model(folder, device)
         self._batch = batch
         special = self.encoder.special
-        self._ends = {special[name] for name in (END_OF_TEXT, IM_END) if name in special}
+        self._ends = {self.encoder.end, *end_ids(folder)}
         self._bytes = list(self.encoder.token_bytes)
         for name in special.keys() - set(VISIBLE):
             self._bytes[special[name]] = b""

@@ -1,20 +1,40 @@
-"""The shape of a decoder, and its translation to and from a Hugging Face `config.json` of `Qwen3ForCausalLM`.
+"""The shape of a decoder: sizes, and the options in which the supported families differ (`families`).
 
-Does not cover: mixture of experts, sliding windows, biases, scaled RoPE. Such checkpoints are refused by name.
+Does not cover: soft-capped logits, norms after a branch, heads turned in part.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Literal
 
 from smallcoder.core.errors import InputError
+from smallcoder.model.rope import Rope
 
-ARCHITECTURE = "Qwen3ForCausalLM"
+Norms = Literal["rms", "rms_plus_one", "layer"]
+Activation = Literal["silu", "gelu_tanh"]
+
+
+@dataclass(frozen=True)
+class Experts:
+    """A mixture of experts: of `count` feed-forwards of size `ffn` a token uses `active`, and `shared` ones always."""
+
+    count: int
+    active: int
+    ffn: int
+    shared: int = 0
+    dense_layers: int = 0  # so many layers at the beginning have a feed-forward of the model's own `ffn` instead
+    renormalise: bool = True  # the shares of the active ones sum to 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.active <= self.count or self.ffn < 1 or self.shared < 0:
+            raise InputError(f"{self.active} of {self.count} experts of size {self.ffn}", "give sizes that go together")
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of a decoder. `heads` share `kv_heads` key/value heads in equal groups; `context` is in tokens."""
+    """Sizes of a decoder. `heads` share `kv_heads` key/value heads in equal groups; `context` is in tokens.
+
+    The defaults of the options are those of Qwen3, which our own models are.
+    """
 
     vocab_size: int
     width: int
@@ -24,9 +44,25 @@ class ModelConfig:
     head_dim: int
     ffn: int
     context: int
-    rope_theta: float = 10_000.0
+    rope: Rope = field(default_factory=Rope)
     norm_eps: float = 1e-6
     tied: bool = True  # the output projection is the embedding matrix
+    family: str = "qwen3"  # `model_type` of a config.json
+    norm: Norms = "rms"  # "rms_plus_one": weights count from 1 (Gemma); "layer": with mean and bias (StarCoder2)
+    activation: Activation = "silu"
+    gated: bool = True  # down(act(gate(x)) * up(x)), else down(act(up(x)))
+    qk_norm: bool = True  # of each head's queries and keys
+    qkv_bias: bool = False
+    out_bias: bool = False  # of attention's output projection
+    ffn_bias: bool = False
+    window: int = 0  # tokens that a token sees, itself among them, in layers from `window_from` on; 0 means all
+    window_from: int = 0
+    embedding_scale: float = 1.0  # of embeddings as they enter the stream
+    residual_scale: float = 1.0  # of what a branch adds to it
+    attention_scale: float | None = None  # of scores; None: head_dim ** -0.5
+    logit_divisor: float = 1.0
+    experts: Experts | None = None
+    norm_head: bool = False  # columns of the output matrix are used at length 1 (NormHead of Ling-Lite)
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "width", "layers", "heads", "kv_heads", "head_dim", "ffn", "context"):
@@ -38,61 +74,3 @@ class ModelConfig:
             )
         if self.head_dim % 2:
             raise InputError(f"head_dim {self.head_dim} is odd", "rotary positions turn pairs: make it even")
-
-    def to_hf(self) -> dict[str, Any]:
-        """The sizes as fields of a `config.json`."""
-        return {
-            "architectures": [ARCHITECTURE],
-            "model_type": "qwen3",
-            "vocab_size": self.vocab_size,
-            "hidden_size": self.width,
-            "num_hidden_layers": self.layers,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "head_dim": self.head_dim,
-            "intermediate_size": self.ffn,
-            "max_position_embeddings": self.context,
-            "rope_theta": self.rope_theta,
-            "rope_parameters": {"rope_type": "default", "rope_theta": self.rope_theta},
-            "rms_norm_eps": self.norm_eps,
-            "tie_word_embeddings": self.tied,
-            "hidden_act": "silu",
-            "attention_bias": False,
-            "attention_dropout": 0.0,
-            "use_sliding_window": False,
-            "use_cache": True,
-            "torch_dtype": "float32",
-        }
-
-    @classmethod
-    def from_hf(cls, fields: Mapping[str, Any]) -> "ModelConfig":
-        """Read a `config.json`. Raises InputError for another architecture or an unsupported variant of this one."""
-        rope = fields.get("rope_parameters") or fields.get("rope_scaling") or {}
-        odd = {
-            "architectures": fields.get("architectures") != [ARCHITECTURE],
-            "rope_parameters": rope.get("rope_type", rope.get("type", "default")) != "default",
-            "attention_bias": bool(fields.get("attention_bias")),
-            "use_sliding_window": bool(fields.get("use_sliding_window")),
-            "hidden_act": fields.get("hidden_act", "silu") != "silu",
-        }
-        for name, refused in odd.items():
-            if refused:
-                raise InputError(
-                    f"config.json has {name} = {fields.get(name)!r}", f"use a plain {ARCHITECTURE} checkpoint"
-                )
-        try:
-            return cls(
-                vocab_size=fields["vocab_size"],
-                width=fields["hidden_size"],
-                layers=fields["num_hidden_layers"],
-                heads=fields["num_attention_heads"],
-                kv_heads=fields["num_key_value_heads"],
-                head_dim=fields.get("head_dim") or fields["hidden_size"] // fields["num_attention_heads"],
-                ffn=fields["intermediate_size"],
-                context=fields["max_position_embeddings"],
-                rope_theta=float(rope.get("rope_theta") or fields.get("rope_theta") or 10_000.0),
-                norm_eps=fields.get("rms_norm_eps", 1e-6),
-                tied=bool(fields.get("tie_word_embeddings", False)),
-            )
-        except KeyError as error:
-            raise InputError(f"config.json lacks {error}", f"use a complete {ARCHITECTURE} checkpoint") from None

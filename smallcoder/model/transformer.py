@@ -1,18 +1,20 @@
-"""A dense decoder: RMSNorm, rotary positions, grouped-query attention with per-head q/k norm, SwiGLU.
+"""A dense decoder: norm, rotary positions, grouped-query attention, gated feed-forward, with the options of `config`.
 
-The arithmetic and the parameter names are those of Qwen3 (arXiv 2505.09388) in `transformers`; logits agree to 1e-4
-in fp32. Shapes: B rows, T tokens, D width, H heads, G key/value heads, E head size, S cache slots, V vocabulary.
+By default it is a Qwen3 (arXiv 2505.09388); `families` says which other checkpoints it can be. The arithmetic is that
+of `transformers`, whose logits it gives to 1e-4 in fp32. Shapes: B rows, T tokens, D width, H heads, G key/value
+heads, E head size, S cache slots, V vocabulary.
 
-Does not cover: dropout, mixture of experts, tensor parallelism.
+Does not cover: dropout, tensor parallelism.
 """
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear, scaled_dot_product_attention, silu
+from torch.nn.functional import gelu, linear, normalize, scaled_dot_product_attention, silu
 
 from smallcoder.model.config import ModelConfig
+from smallcoder.model.experts import ExpertLayer, Routing
 
 BLOCKS = 2  # of queries; fewer skip less, more compile longer
 
@@ -57,19 +59,28 @@ class Cache:
 
 
 class Norm(nn.Module):
-    """Root-mean-square norm, in fp32 whatever the input's type."""
+    """Root-mean-square norm, in fp32 whatever the input's type; with `plus_one` the weights count from 1."""
 
-    def __init__(self, size: int, eps: float) -> None:
+    def __init__(self, size: int, eps: float, plus_one: bool = False) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.ones(size))
+        self.weight = nn.Parameter(torch.zeros(size) if plus_one else torch.ones(size))
         self.eps = eps
+        self.plus_one = plus_one
 
     def forward(self, x: Tensor) -> Tensor:
         wide = x.float()
-        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps) * self.weight).to(x.dtype)
+        weight = 1.0 + self.weight if self.plus_one else self.weight
+        return (wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps) * weight).to(x.dtype)
 
 
-def blocked_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+def make_norm(config: ModelConfig) -> nn.Module:
+    """The norm of a stream of the config's width."""
+    if config.norm == "layer":
+        return nn.LayerNorm(config.width, config.norm_eps)
+    return Norm(config.width, config.norm_eps, config.norm == "rms_plus_one")
+
+
+def blocked_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor, scale: float) -> Tensor:
     """Attention of whole rows [B, H, T, E] under a causal mask, in blocks of queries that skip the keys to come.
 
     A fused kernel on a GPU does this by itself; on a CPU torch's own takes 1.35 times as long over a step with a mask.
@@ -78,69 +89,93 @@ def blocked_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
     parts = []
     for start in range(0, q.shape[2], block):
         end = start + block
-        scores = (q[:, :, start:end] @ k[:, :, :end].mT).float() * q.shape[3] ** -0.5
+        scores = (q[:, :, start:end] @ k[:, :, :end].mT).float() * scale
         weights = scores.masked_fill(~mask[:, :, start:end, :end], -1e9).softmax(-1)
         parts.append(weights.to(v.dtype) @ v[:, :, :end])
     return torch.cat(parts, dim=2)
 
 
 class Attention(nn.Module):
-    """Grouped-query attention with normalised queries and keys."""
+    """Grouped-query attention; queries and keys of a head may be normalised."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
         self.layer = layer
         self.head_dim = config.head_dim
         self.groups = config.heads // config.kv_heads
-        self.q_proj = nn.Linear(config.width, config.heads * config.head_dim, bias=False)
-        self.k_proj = nn.Linear(config.width, config.kv_heads * config.head_dim, bias=False)
-        self.v_proj = nn.Linear(config.width, config.kv_heads * config.head_dim, bias=False)
-        self.o_proj = nn.Linear(config.heads * config.head_dim, config.width, bias=False)
-        self.q_norm = Norm(config.head_dim, config.norm_eps)
-        self.k_norm = Norm(config.head_dim, config.norm_eps)
+        self.scale = config.attention_scale or config.head_dim**-0.5
+        size, shared = config.heads * config.head_dim, config.kv_heads * config.head_dim
+        self.q_proj = nn.Linear(config.width, size, bias=config.qkv_bias)
+        self.k_proj = nn.Linear(config.width, shared, bias=config.qkv_bias)
+        self.v_proj = nn.Linear(config.width, shared, bias=config.qkv_bias)
+        self.o_proj = nn.Linear(size, config.width, bias=config.out_bias)
+        if config.qk_norm:
+            self.q_norm = Norm(config.head_dim, config.norm_eps)
+            self.k_norm = Norm(config.head_dim, config.norm_eps)
+        self.normalised = config.qk_norm
 
     def forward(self, x: Tensor, turn: Rotation, mask: Tensor | None, slots: Tensor, cache: Cache | None) -> Tensor:
         rows, length, _ = x.shape
         heads = (rows, length, -1, self.head_dim)
-        q = turn(self.q_norm(self.q_proj(x).view(heads)).transpose(1, 2))
-        k = turn(self.k_norm(self.k_proj(x).view(heads)).transpose(1, 2))
+        q, k = self.q_proj(x).view(heads), self.k_proj(x).view(heads)
+        if self.normalised:
+            q, k = self.q_norm(q), self.k_norm(k)
+        q, k = turn(q.transpose(1, 2)), turn(k.transpose(1, 2))
         v = self.v_proj(x).view(heads).transpose(1, 2)
         if cache is not None:
             k, v = cache.put(self.layer, slots, k, v)
         k, v = (t.repeat_interleave(self.groups, dim=1) if self.groups > 1 else t for t in (k, v))
         if mask is not None and cache is None and q.device.type == "cpu":
-            y = blocked_attention(q, k, v, mask)
+            y = blocked_attention(q, k, v, mask, self.scale)
         else:
-            y = scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
+            y = scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None, scale=self.scale)
         return self.o_proj(y.transpose(1, 2).reshape(rows, length, -1))
 
 
 class FeedForward(nn.Module):
-    """SwiGLU: down(silu(gate(x)) * up(x))."""
+    """down(act(gate(x)) * up(x)), or without a gate down(act(up(x)))."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.gate_proj = nn.Linear(config.width, config.ffn, bias=False)
-        self.up_proj = nn.Linear(config.width, config.ffn, bias=False)
-        self.down_proj = nn.Linear(config.ffn, config.width, bias=False)
+        self.gated = config.gated
+        self.silu = config.activation == "silu"
+        if config.gated:
+            self.gate_proj = nn.Linear(config.width, config.ffn, bias=config.ffn_bias)
+        self.up_proj = nn.Linear(config.width, config.ffn, bias=config.ffn_bias)
+        self.down_proj = nn.Linear(config.ffn, config.width, bias=config.ffn_bias)
+
+    def _act(self, x: Tensor) -> Tensor:
+        return silu(x) if self.silu else gelu(x, approximate="tanh")
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
+        up = self.up_proj(x)
+        return self.down_proj(self._act(self.gate_proj(x)) * up if self.gated else self._act(up))
 
 
 class Layer(nn.Module):
-    """Attention, then feed-forward; each reads a normalised copy of the stream and adds to it."""
+    """Attention, then feed-forward or experts; each reads a normalised copy of the stream and adds to it."""
 
     def __init__(self, config: ModelConfig, layer: int) -> None:
         super().__init__()
-        self.input_layernorm = Norm(config.width, config.norm_eps)
+        self.scale = config.residual_scale
+        self.windowed = config.window > 0 and layer >= config.window_from
+        self.input_layernorm = make_norm(config)
         self.self_attn = Attention(config, layer)
-        self.post_attention_layernorm = Norm(config.width, config.norm_eps)
-        self.mlp = FeedForward(config)
+        self.post_attention_layernorm = make_norm(config)
+        self.routed = config.experts is not None and layer >= config.experts.dense_layers
+        self.mlp = ExpertLayer(config.experts, config.width) if config.experts and self.routed else FeedForward(config)
 
-    def forward(self, x: Tensor, turn: Rotation, mask: Tensor | None, slots: Tensor, cache: Cache | None) -> Tensor:
-        x = x + self.self_attn(self.input_layernorm(x), turn, mask, slots, cache)
-        return x + self.mlp(self.post_attention_layernorm(x))
+    def forward(
+        self, x: Tensor, turn: Rotation, mask: Tensor | None, slots: Tensor, cache: Cache | None
+    ) -> tuple[Tensor, Routing | None]:
+        x = x + self._scaled(self.self_attn(self.input_layernorm(x), turn, mask, slots, cache))
+        branch, routing = self.mlp(self.post_attention_layernorm(x)), None
+        if self.routed:
+            branch, routing = branch
+        return x + self._scaled(branch), routing
+
+    def _scaled(self, branch: Tensor) -> Tensor:
+        return branch if self.scale == 1.0 else branch * self.scale
 
 
 class Decoder(nn.Module):
@@ -157,43 +192,69 @@ class Decoder(nn.Module):
         self.config = config
         self.embed_tokens = nn.Embedding(config.vocab_size, config.width)
         self.layers = nn.ModuleList(Layer(config, layer) for layer in range(config.layers))
-        self.norm = Norm(config.width, config.norm_eps)
+        self.norm = make_norm(config)
         if not config.tied:
             self.lm_head = nn.Linear(config.width, config.vocab_size, bias=False)
         self.frequencies: Tensor
-        self.register_buffer("frequencies", self.rope_frequencies(config), persistent=False)  # [E / 2]
-
-    @staticmethod
-    def rope_frequencies(config: ModelConfig) -> Tensor:
-        """Radians a position for each pair of a head, [E / 2] (RoPE, arXiv 2104.09864)."""
-        return config.rope_theta ** -(torch.arange(0, config.head_dim, 2).float() / config.head_dim)
+        self.register_buffer("frequencies", config.rope.frequencies(config.head_dim), persistent=False)  # [E / 2]
 
     @property
     def output_weight(self) -> Tensor:
         """The matrix that turns hidden states into logits, [V, D]."""
-        return self.embed_tokens.weight if self.config.tied else self.lm_head.weight
+        weight = self.embed_tokens.weight if self.config.tied else self.lm_head.weight
+        return normalize(weight, dim=0, eps=1e-7) if self.config.norm_head else weight
 
     def hidden(
-        self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None, cache: Cache | None = None
+        self,
+        tokens: Tensor,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+        cache: Cache | None = None,
+        routing: list[Routing] | None = None,
     ) -> Tensor:
-        """Normalised last hidden states [B, T, D]; multiply by `output_weight` for logits.
+        """Normalised last hidden states [B, T, D]; multiplied by `output_weight` they are logits.
 
         `positions` [B, T] count from 0 within each document (default: 0..T-1). `mask` is boolean, broadcast to
         [B, H, T, keys], True where a query may look, and never at later tokens; without one, attention is causal.
+        A list given as `routing` receives what each layer of experts did.
         """
         if positions is None:
             positions = torch.arange(tokens.shape[1], device=tokens.device).expand(tokens.shape)
         angles = positions[:, None, :, None].float() * self.frequencies  # [B, 1, T, E / 2]
         angles = torch.cat((angles, angles), dim=-1)
         turn = Rotation(angles.cos(), angles.sin())
+        if (magnitude := self.config.rope.magnitude) != 1.0:
+            turn = Rotation(turn.cos * magnitude, turn.sin * magnitude)
         x = self.embed_tokens(tokens)
+        if self.config.embedding_scale != 1.0:
+            x = x * self.config.embedding_scale
+        windowed = self._windowed(mask, tokens, positions, cache)
         for layer in self.layers:
-            x = layer(x, turn, mask, positions, cache)
-        return self.norm(x)
+            x, spread = layer(x, turn, windowed if layer.windowed else mask, positions, cache)
+            if routing is not None and spread is not None:
+                routing.append(spread)
+        x = self.norm(x)
+        return x if self.config.logit_divisor == 1.0 else x / self.config.logit_divisor
 
-    def forward(self, tokens: Tensor, positions: Tensor | None = None, mask: Tensor | None = None) -> Tensor:
+    def _windowed(self, mask: Tensor | None, tokens: Tensor, slots: Tensor, cache: Cache | None) -> Tensor | None:
+        """The mask of layers with a window: what `mask` allows and lies at most `window` - 1 tokens back."""
+        window, length = self.config.window, tokens.shape[1]
+        if not window or (cache is None and length <= window):
+            return mask
+        asking = torch.arange(length, device=tokens.device)[None] if cache is None else slots
+        keys = torch.arange(length if cache is None or mask is None else mask.shape[-1], device=tokens.device)
+        near = (keys > asking[:, :, None] - window)[:, None]  # [B, 1, T, keys]
+        return near & ((keys <= asking[:, :, None])[:, None] if mask is None else mask)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor | None = None,
+        mask: Tensor | None = None,
+        routing: list[Routing] | None = None,
+    ) -> Tensor:
         """Logits [B, T, V] of whole rows; arguments as in `hidden`."""
-        return linear(self.hidden(tokens, positions, mask), self.output_weight)
+        return linear(self.hidden(tokens, positions, mask, routing=routing), self.output_weight)
 
     def new_cache(self, rows: int, capacity: int) -> Cache:
         """An empty cache for `rows` rows of at most `capacity` tokens each, prompt and completion together."""
@@ -242,13 +303,13 @@ def initialize(decoder: Decoder, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     for name, weight in decoder.named_parameters():
         if weight.ndim < 2:
-            nn.init.ones_(weight)
-        elif name.endswith(("o_proj.weight", "down_proj.weight")):
+            nn.init.constant_(weight, float(name.endswith("weight") and decoder.config.norm != "rms_plus_one"))
+        elif name.endswith(("o_proj.weight", "down_proj.weight", "experts.down_proj")):
             nn.init.zeros_(weight)
         else:
             if name.startswith("embed_tokens"):
                 deviation = 0.02 if decoder.config.tied else 1.0
             else:
-                deviation = 0.02 if name.startswith("lm_head") else weight.shape[1] ** -0.5
+                deviation = 0.02 if name.startswith("lm_head") else weight.shape[-1] ** -0.5
             with torch.no_grad():
                 weight.copy_(torch.empty(weight.shape).normal_(0.0, deviation, generator=generator))

@@ -1,11 +1,13 @@
 """Write a ModelDir as one GGUF file for llama.cpp, in f16 or Q8_0, with tokenizer, chat template and FIM tokens.
 
-Layout: llama.cpp's "qwen3" architecture, whose rotary order is our own, so no weight is permuted. Norms stay f32.
+Layout: llama.cpp's "qwen3" architecture, whose rotary order is our own, so no weight is permuted; for a mixture of
+experts its "bailingmoe", which turns neighbouring pairs, so queries and keys are put in that order, and which wants the
+output matrix as NormHead leaves it. Norms and routers stay f32.
 Q8_0 stores blocks of 32 weights of a row as int8 with one f16 scale: 8.5 bits a weight. A matrix whose rows do not
 divide into blocks stays f16, as in llama.cpp's own quantizer.
 
 Cost: the model in fp32 and one file's worth of memory. Does not do K-quants (llama.cpp's own tool makes them from the
-f16 file) or other architectures (`model.hf` refuses those by name).
+f16 file) or other families than these two, which it refuses by name.
 """
 
 import json
@@ -17,6 +19,7 @@ import numpy as np
 from gguf import (
     GGML_QUANT_SIZES,
     MODEL_ARCH,
+    MODEL_ARCH_NAMES,
     GGMLQuantizationType,
     GGUFWriter,
     LlamaFileType,
@@ -33,6 +36,7 @@ from smallcoder.tokens.fim import load_fim
 from smallcoder.tokens.vocabulary import END_OF_TEXT, IM_END, PRE_TOKENIZER
 
 Kind = Literal["f16", "q8_0"]
+ARCHITECTURES = {"qwen3": MODEL_ARCH.QWEN3, "bailing_moe": MODEL_ARCH.BAILINGMOE}
 FILE_TYPES = {"f16": LlamaFileType.MOSTLY_F16, "q8_0": LlamaFileType.MOSTLY_Q8_0}
 FIM_PLACES = {"pad": "<|fim_pad|>", "rep": "<|repo_name|>", "sep": "<|file_sep|>"}
 LARGEST_F16 = float(np.finfo(np.float16).max)
@@ -44,7 +48,9 @@ def write_gguf(model: Path, path: Path, kind: Kind) -> None:
     Raises InputError where the folder is no such model, lacks its tokenizer, or has a weight too large for f16.
     """
     decoder = load_model(model)
-    writer = GGUFWriter(path, "qwen3")
+    if decoder.config.family not in ARCHITECTURES:
+        raise InputError(f"{model} is a {decoder.config.family} model", "convert it with llama.cpp's own script")
+    writer = GGUFWriter(path, MODEL_ARCH_NAMES[ARCHITECTURES[decoder.config.family]])
     writer.add_type("model")
     writer.add_file_type(FILE_TYPES[kind])
     writer.add_quantization_version(2)  # of the block formats; ggml has had no other since 2023
@@ -69,9 +75,18 @@ def _add_sizes(writer: GGUFWriter, config: ModelConfig) -> None:
     writer.add_head_count_kv(config.kv_heads)
     writer.add_key_length(config.head_dim)
     writer.add_value_length(config.head_dim)
-    writer.add_rope_freq_base(config.rope_theta)
+    writer.add_rope_freq_base(config.rope.theta)
     writer.add_layer_norm_rms_eps(config.norm_eps)
     writer.add_vocab_size(config.vocab_size)
+    if experts := config.experts:
+        writer.add_rope_dimension_count(config.head_dim)
+        writer.add_expert_count(experts.count)
+        writer.add_expert_used_count(experts.active)
+        writer.add_expert_shared_count(experts.shared)
+        writer.add_expert_feed_forward_length(experts.ffn)
+        writer.add_expert_weights_norm(experts.renormalise)
+        writer.add_expert_weights_scale(1.0)
+        writer.add_leading_dense_block_count(experts.dense_layers)
 
 
 def _add_tokenizer(writer: GGUFWriter, model: Path, vocab_size: int) -> None:
@@ -121,12 +136,21 @@ def _read_tokenizer(model: Path) -> dict[str, Any]:
 
 def _tensors(decoder: Decoder, kind: Kind) -> Iterator[tuple[str, np.ndarray, GGMLQuantizationType]]:
     """Every weight under llama.cpp's name in fp32, and the type it is stored in."""
-    names = get_tensor_name_map(MODEL_ARCH.QWEN3, decoder.config.layers)
+    config = decoder.config
+    names = get_tensor_name_map(ARCHITECTURES[config.family], config.layers)
     for name, parameter in decoder.named_parameters():
         outside = name if name.startswith("lm_head.") else f"model.{name}"
-        found = names.get_name(outside, try_suffixes=(".weight",))
+        found = names.get_name(outside, try_suffixes=(".weight",)) or names.get_name(outside)
+        if found and outside != name and not found.endswith(".weight"):
+            found += ".weight"  # experts, whose parameters are not those of a linear layer
         assert found, f"{outside} has no name in GGUF"
-        yield found, parameter.detach().numpy(), _stored(parameter.shape, kind)
+        weight = decoder.output_weight if name.startswith("lm_head.") else parameter
+        if config.experts and name.endswith(("q_proj.weight", "k_proj.weight")):
+            heads = config.heads if "q_proj" in name else config.kv_heads
+            weight = weight.view(heads, 2, config.head_dim // 2, config.width).transpose(1, 2).reshape(weight.shape)
+        router = config.experts is not None and name.endswith("mlp.gate.weight")
+        stored = GGMLQuantizationType.F32 if router else _stored(weight.shape, kind)
+        yield found, weight.detach().numpy(), stored
 
 
 def _stored(shape: tuple[int, ...], kind: Kind) -> GGMLQuantizationType:

@@ -24,12 +24,15 @@ class Files(Mapping[str, File]):
     def __init__(self, files: Iterable[tuple[str, File]]) -> None:
         """Of files with one path, the one with the smallest text stays, so that the order they come in is no matter."""
         self._files: dict[str, File] = {}
-        for path, file in sorted(files, key=lambda item: (item[0], item[1].text)):
-            if name := normalise(path):
-                self._files.setdefault(name, file)
+        named = [(name, file) for path, file in files if (name := normalise(path))]
+        for name, file in sorted(named, key=lambda item: (item[0], item[1].text, item[1].lang or "")):
+            self._files.setdefault(name, file)
 
     def __getitem__(self, path: str) -> File:
         return self._files[path]
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)

@@ -1,12 +1,15 @@
 """One document into pieces that fit a row, some of them rearranged for fill-in-the-middle.
 
-A piece ends with the document, or at the last line end in the second half of its room, or else at the last whole
-character; pieces laid end to end give the document back. Only the document's last piece ends with the end-of-document
-token, except that every rearranged piece does: there it says that the middle is complete.
+A piece ends with the document, or before the last mark in the second half of its room (so with a file), or at the last
+line end there, or else at the last whole character; pieces laid end to end give the document back. Only the document's
+last piece ends with the end-of-document token, except that every rearranged piece does: there it says that the middle
+is complete. Of a piece with several files the last one is rearranged; those before it are what it is to be read with.
 """
 
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -14,19 +17,24 @@ import numpy as np
 
 from smallcoder.tokens.encode import Encoder
 from smallcoder.tokens.fim import FimSpec, Order, split
+from smallcoder.tokens.marked import Encoded
 from smallcoder.tokens.packing import Pieces
 from smallcoder.tokens.sample import draw
 
 # Three marks, the end, and what cutting words in two costs: 3 to 11 tokens on 2,441 pieces of real code, mostly 4 to 6.
 MARKS_ROOM = 12
+COUNTED = ("documents", "empty_documents", "split_documents", "pieces", "fim_pieces", "fim_syntax", "fim_too_long")
 
 
 @dataclass(frozen=True)
 class Infill:
-    """How many pieces are rearranged (`rate`) and how: shares of splits along lines and of the other order."""
+    """How many pieces are rearranged (`rate`) and how: shares of middles that are subtrees of the syntax, where their
+    places are known, of other splits that follow lines, and of the other order.
+    """
 
     spec: FimSpec
     rate: float
+    syntax: float
     lines: float
     other_order: float
 
@@ -42,51 +50,72 @@ class Cutter:
         self._ends_line = np.array([token.endswith(b"\n") for token in encoder.token_bytes])
         # A text may be cut before any token but one whose first byte goes on with a character.
         self._starts_character = np.array([not token or token[0] & 0xC0 != 0x80 for token in encoder.token_bytes])
+        self._lengths = np.array([len(token) for token in encoder.token_bytes], np.int64)
         self._count: Counter[str] = Counter()
 
-    def cut(self, id: str, text: str, ids: list[int], pieces: Pieces) -> None:
-        """Add the pieces of one document to `pieces`; `ids` is its text encoded."""
-        rng = Random(draw(self._seed, id))
+    def cut(self, document: Encoded, pieces: Pieces) -> None:
+        """Add the pieces of one document to `pieces`."""
+        rng = Random(draw(self._seed, document.id))
+        ids = document.ids
         array = np.array(ids, np.int64)
+        places = np.concatenate([[0], np.cumsum(self._lengths[array])])  # of the tokens, in bytes
         start = number = 0
         while start < len(ids):
             rearrange = rng.random() < self._infill.rate
-            end = self._end(array, start, self._capacity - (MARKS_ROOM if rearrange else 0))
-            piece = self._rearranged(ids[start:end], rng) if rearrange else None
+            room = self._capacity - (MARKS_ROOM if rearrange else 0)
+            end = self._end(array, document.marks, start, room)
+            piece = None
+            if rearrange and (region := document.region(start, end)):
+                piece = self._rearranged(document, places, start, region, rng)
+                end = region[1] if piece else end
             if piece is None:
                 piece = [*ids[start:end], self._encoder.end] if end == len(ids) else ids[start:end]
-            pieces.add(draw(self._seed, id, number), piece)
+            pieces.add(draw(self._seed, document.id, number), piece)
             start, number = end, number + 1
         self._count["pieces"] += number
         self._count["documents" if ids else "empty_documents"] += 1
         self._count["split_documents"] += number > 1
-        self._count["text_bytes"] += len(text.encode())
+        self._count["text_bytes"] += len(document.data)
         self._count["text_tokens"] += len(ids)
 
-    def _end(self, ids: np.ndarray, start: int, room: int) -> int:
+    def _end(self, ids: np.ndarray, marks: list[int], start: int, room: int) -> int:
         if len(ids) - start + 1 <= room:  # with the end token
             return len(ids)
         half, full = start + room // 2, min(start + room, len(ids) - 1)
+        mark = bisect_right(marks, full) - 1
+        if mark >= 0 and marks[mark] >= half:
+            return marks[mark]
         ends = np.flatnonzero(self._ends_line[ids[half - 1 : full]])
         if not len(ends):
             ends = np.flatnonzero(self._starts_character[ids[half : full + 1]])
         return half + int(ends[-1])
 
-    def _rearranged(self, ids: list[int], rng: Random) -> list[int] | None:
-        spec, text = self._infill.spec, self._encoder.decode(ids)
+    def _rearranged(
+        self, document: Encoded, places: np.ndarray, start: int, region: tuple[int, int], rng: Random
+    ) -> list[int] | None:
+        """The tokens from `start` to the region as they are, then the region."""
+        spec = self._infill.spec
         order = _other(spec.order) if rng.random() < self._infill.other_order else spec.order
-        prefix, middle, suffix = split(text, rng, self._infill.lines)
-        piece = [*spec.encode(self._encoder, prefix, middle, suffix, order), self._encoder.end]
+        begin, stop = (int(places[token]) for token in region)
+        known = None
+        if document.middles and rng.random() < self._infill.syntax:
+            known = document.draw_middle(begin, stop, rng)
+        if known:
+            prefix, middle, suffix = (document.data[at:to].decode() for at, to in pairwise((begin, *known, stop)))
+        else:
+            prefix, middle, suffix = split(document.data[begin:stop].decode(), rng, self._infill.lines)
+        asked = spec.encode(self._encoder, prefix, middle, suffix, order)
+        piece = [*document.ids[start : region[0]], *asked, self._encoder.end]
         fits = len(piece) <= self._capacity
         self._count["fim_pieces" if fits else "fim_too_long"] += 1
+        self._count["fim_syntax"] += fits and known is not None
         return piece if fits else None
 
     def facts(self) -> dict[str, Any]:
         """Counts of documents and pieces, and the share of the pieces that was rearranged."""
-        names = ("documents", "empty_documents", "split_documents", "pieces", "fim_pieces", "fim_too_long")
         count = self._count
         return {
-            **{name: count[name] for name in (*names, "text_bytes")},
+            **{name: count[name] for name in (*COUNTED, "text_bytes")},
             "fim_share": count["fim_pieces"] / max(1, count["pieces"]),
             "bytes_per_token": count["text_bytes"] / max(1, count["text_tokens"]),
         }

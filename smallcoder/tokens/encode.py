@@ -66,8 +66,8 @@ class Encoder:
             self.token_sizes[id] = len(text)
         for text, id in self.special.items():
             self.token_bytes[id] = text.encode()
-        self.end = self.token_id(settings["eos_token"])
-        self.pad = self.token_id(settings.get("pad_token") or settings["eos_token"])
+        self.end = self.token_id(_content(settings["eos_token"]))
+        self.pad = self.token_id(_content(settings.get("pad_token") or settings["eos_token"]))
         self._fast = _tiktoken(data, ranks, self.special)
         if self._fast and not self._agree(ranks):
             self._fast = None
@@ -128,6 +128,11 @@ def load_encoder(folder: Path) -> Encoder:
             f"{folder} holds no byte-level BPE tokenizer ({type(error).__name__}: {error})",
             "name the folder of a tokenizer stage or of a model in Hugging Face layout",
         ) from None
+
+
+def _content(token: str | dict[str, Any]) -> str:
+    """A special token's text; older files write it as an object."""
+    return token if isinstance(token, str) else token["content"]
 
 
 def _tokenizer(data: dict[str, Any]) -> Tokenizer:

@@ -13,7 +13,7 @@ end, half the time from a column within the first line up to that line end.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -28,7 +28,7 @@ Order = Literal["psm", "spm"]
 
 @dataclass(frozen=True)
 class FimSpec:
-    """The marks and order of one model family. `stop`: what ends a middle."""
+    """The marks and order of one model family; `middle` may be empty. `stop`: what ends a middle."""
 
     prefix: str = FIM_PREFIX
     suffix: str = FIM_SUFFIX
@@ -46,10 +46,33 @@ class FimSpec:
         before = [encoder.token_id(self.prefix), *encoder.encode(prefix)]
         after = [encoder.token_id(self.suffix), *encoder.encode(suffix)]
         known = before + after if (order or self.order) == "psm" else after + before
-        return [*known, encoder.token_id(self.middle), *encoder.encode(middle)]
+        mark = [encoder.token_id(self.middle)] if self.middle else []
+        return [*known, *mark, *encoder.encode(middle)]
 
     def save(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+
+# What families outside call their marks, for models without a fim.json. Orders and stops are those of their cards:
+# StarCoder2 and Granite, DeepSeek-Coder (with full-width bars), Qwen2.5-Coder and CodeGemma, Codestral.
+KNOWN = (
+    FimSpec("<fim_prefix>", "<fim_suffix>", "<fim_middle>", stop=("<file_sep>",)),
+    FimSpec(
+        "<\uff5cfim\u2581begin\uff5c>", "<\uff5cfim\u2581hole\uff5c>", "<\uff5cfim\u2581end\uff5c>", stop=("<|EOT|>",)
+    ),
+    FimSpec(stop=("<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|file_separator|>", "<|im_end|>")),
+    FimSpec("[PREFIX]", "[SUFFIX]", "", "spm", stop=()),
+)
+
+
+def known_fim(encoder: Encoder) -> FimSpec | None:
+    """The spec of the family whose marks a tokenizer has, with its own end of text; None where it has none's."""
+    for spec in KNOWN:
+        if all(mark in encoder.special for mark in (spec.prefix, spec.suffix, spec.middle) if mark):
+            end = next(text for text, id in encoder.special.items() if id == encoder.end)
+            stops = [end, *(mark for mark in spec.stop if mark in encoder.special)]
+            return replace(spec, stop=tuple(dict.fromkeys(stops)))
+    return None
 
 
 def load_fim(folder: Path) -> FimSpec:

@@ -1,12 +1,13 @@
 """Stage `pack`: documents to packed rows (`packed.py`), a share of the pieces turned into fill-in-the-middle.
 
-A document is tokenized whole and cut into pieces that fit a row (`cut.py`). Fill-in-the-middle (`fim.py`) is decided
+A document is tokenized whole, with the marks that an optional table of spans names (`marked.py`), and cut into pieces
+that fit a row (`cut.py`). Fill-in-the-middle (`fim.py`) is decided
 piece by piece, after the cut: so no middle is ever cut off, and an infilling piece shows all of its suffix. It works on
 text, not on tokens; the few pieces that no longer fit once rearranged stay as they are and are counted.
 
 Cost: with `sample_bytes` one pass over the table to choose documents, then one to tokenize the chosen ones at about
 15 MB of code a CPU-second, then best-fit packing. All chance comes from the seed and the documents' ids, so neither the
-number of workers nor the order of the table matters. It does not put a repository's files together, nor mix sources.
+number of workers nor the order of the table matters. It does not mix sources.
 """
 
 from pathlib import Path
@@ -22,7 +23,8 @@ BYTES_PER_TOKEN = 3.3  # of a 4k vocabulary on Python; `expect` alone uses it
 class Config(StageConfig):
     context: int = Field(default=512, ge=32, le=1 << 20)
     fim_rate: float = Field(default=0.25, ge=0, le=1)  # share of the pieces; a quarter is what Mify-Coder settled on
-    fim_lines: float = Field(default=0.5, ge=0, le=1)  # share of the middles that follow lines
+    fim_syntax: float = Field(default=0.5, ge=0, le=1)  # share of the middles that are subtrees, where spans are given
+    fim_lines: float = Field(default=0.5, ge=0, le=1)  # share of the other middles that follow lines
     fim_other_order: float = Field(
         default=0.0, ge=0, le=1
     )  # share in the order that the tokenizer's fim.json does not name
@@ -45,21 +47,25 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     from smallcoder.tokens.cut import Cutter, Infill
     from smallcoder.tokens.encode import load_encoder
     from smallcoder.tokens.fim import load_fim
+    from smallcoder.tokens.marked import Spans, encode_marked
     from smallcoder.tokens.packing import Pieces, pack
     from smallcoder.tokens.sample import choose_documents
 
     encoder = load_encoder(inputs["tokenizer"])
-    infill = Infill(load_fim(inputs["tokenizer"]), config.fim_rate, config.fim_lines, config.fim_other_order)
+    spec = load_fim(inputs["tokenizer"])
+    infill = Infill(spec, config.fim_rate, config.fim_syntax, config.fim_lines, config.fim_other_order)
     cutter = Cutter(encoder, config.context, infill, config.seed)
     chosen = choose_documents(inputs["documents"], config.sample_bytes, config.seed)
     with Pieces(out) as pieces, Progress("tokenize", len(chosen) if chosen else None, "documents") as progress:
+        spans = Spans(inputs.get("spans"))
         for batch in read_batches(inputs["documents"], ("id", "text")):
-            rows = zip(batch.column("id").to_pylist(), batch.column("text").to_pylist(), strict=True)
-            wanted = [(id, text) for id, text in rows if chosen is None or id in chosen]
-            encoded = encoder.encode_batch([text for _, text in wanted], config.workers)
-            for (id, text), ids in zip(wanted, encoded, strict=True):
-                cutter.cut(id, text, ids, pieces)
+            ids, texts = (batch.column(name).to_pylist() for name in ("id", "text"))
+            rows = [(id, text, spans.of(id)) for id, text in zip(ids, texts, strict=True)]
+            wanted = [row for row in rows if chosen is None or row[0] in chosen]
+            for document in encode_marked(encoder, wanted, config.workers):
+                cutter.cut(document, pieces)
             progress.advance(len(wanted))
+        spans.close()
         meta = pack(pieces, out / "packed", encoder, cutter.facts(), context=config.context, seed=config.seed)
     return sizes(meta, out / "packed")
 

@@ -23,12 +23,14 @@ import torch
 
 from smallcoder.core.manifest import STATE
 from smallcoder.core.progress import Progress
+from smallcoder.model.experts import Routing
 from smallcoder.model.transformer import Decoder, document_mask, document_positions
 from smallcoder.tokens.packed import PADDING_SEGMENT, PackedRows
 from smallcoder.train.batches import Batch, RowOrder, read_batch
 from smallcoder.train.checkpoint import load_checkpoint, save_checkpoint
 from smallcoder.train.machine import Machine
 from smallcoder.train.objectives import Loss
+from smallcoder.train.objectives.experts import with_routing
 from smallcoder.train.objectives.language_model import language_model
 from smallcoder.train.optim import Optimizers
 from smallcoder.train.schedule import scale
@@ -69,6 +71,8 @@ class Trainer:
         self.optimizers = Optimizers(decoder, config.muon_lr, config.embedding_lr, config.adam_lr, config.weight_decay)
         self.order = RowOrder(len(packed), config.batch, config.seed)
         self.tally = Tally()
+        # Taken out of the settings here: compilation sees plain numbers only.
+        self.balance = (config.experts.balance, config.experts.z) if config.experts else (0.0, 0.0)
         self.loss = torch.compile(self._loss, fullgraph=True, dynamic=False) if machine.compile else self._loss
 
     def run(self) -> float:
@@ -99,8 +103,10 @@ class Trainer:
     def _loss(self, batch: Batch) -> Loss:
         mask, positions = document_mask(batch.segments), document_positions(batch.segments)
         with torch.autocast(self.machine.device, torch.bfloat16, enabled=self.machine.precision == "bf16"):
-            logits = self.decoder(batch.tokens, positions, mask)
-        return language_model(logits, batch.labels, self.config.z_loss)
+            routing: list[Routing] = []
+            logits = self.decoder(batch.tokens, positions, mask, routing)
+        loss = language_model(logits, batch.labels, self.config.z_loss)
+        return with_routing(loss, routing, *self.balance)
 
     def _step(self, metrics: BinaryIO) -> float:
         config, tally = self.config, self.tally
@@ -118,6 +124,8 @@ class Trainer:
         tally.tokens += int((batch.segments != PADDING_SEGMENT).sum())
         value = loss.metrics["nats"].item() / max(1, loss.metrics["targets"].item())
         line = {"step": tally.step, "loss": value, "lr": config.muon_lr * share, "grad_norm": norm}
+        if "busiest" in loss.metrics:
+            line["busiest_expert"] = loss.metrics["busiest"].item()
         _write_line(metrics, line)
         return value
 

@@ -68,7 +68,7 @@ class Muon:
         self._shapes: defaultdict[torch.Size, list[nn.Parameter]] = defaultdict(list)
         for weight in weights:
             self._shapes[weight.shape].append(weight)
-        self._momenta = [torch.stack([torch.zeros_like(w) for w in group]) for group in self._shapes.values()]
+        self._momenta = [_matrices([torch.zeros_like(w) for w in group]) for group in self._shapes.values()]
         self._squares = [m.new_zeros(m.sum(_shorter_side(m.shape), keepdim=True).shape) for m in self._momenta]
 
     @torch.no_grad()
@@ -76,13 +76,13 @@ class Muon:
         """One update; every weight must have a gradient."""
         for weights, momenta, squares in zip(self._shapes.values(), self._momenta, self._squares, strict=True):
             _, rows, columns = momenta.shape
-            gradients = torch.stack([weight.grad for weight in weights if weight.grad is not None])
+            gradients = _matrices([weight.grad for weight in weights if weight.grad is not None])
             momenta.lerp_(gradients, 1 - self._momentum)
             updates = orthogonalize(gradients.lerp(momenta, self._momentum)).float()
             if self._second_momentum is not None:
                 updates = balance(updates, squares, self._second_momentum)
             rate = lr * max(1, rows / columns) ** 0.5
-            for weight, update in zip(weights, updates, strict=True):
+            for weight, update in zip(weights, updates.view(-1, *weights[0].shape), strict=True):
                 weight.mul_(1 - lr * self._weight_decay).sub_(update, alpha=rate)
 
     def state(self) -> list[Tensor]:
@@ -94,13 +94,22 @@ class Muon:
             own.copy_(saved)
 
 
+def _matrices(weights: list[Tensor]) -> Tensor:
+    """Weights of one shape as one batch of matrices, [N, rows, columns]; stacked experts are matrices each."""
+    return torch.stack(weights).flatten(0, -3)
+
+
 class Optimizers:
     """Both optimizers of a decoder, stepped together at one share of their peak rates."""
 
     def __init__(
         self, decoder: Decoder, muon_lr: float, embedding_lr: float, adam_lr: float, weight_decay: float
     ) -> None:
-        matrices = [weight for weight in decoder.layers.parameters() if weight.ndim == 2]
+        matrices = [
+            weight
+            for name, weight in decoder.layers.named_parameters()
+            if weight.ndim > 1 and not name.endswith("mlp.gate.weight")
+        ]
         chosen = {id(weight) for weight in matrices}
         rest = [weight for weight in decoder.parameters() if id(weight) not in chosen]
         embedding_lr = adam_lr if decoder.config.tied else embedding_lr

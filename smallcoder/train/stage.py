@@ -7,7 +7,7 @@ few million tokens on two CPU cores; docs/log.md has the numbers.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from smallcoder.core.errors import InputError
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
@@ -17,8 +17,24 @@ if TYPE_CHECKING:
     from smallcoder.model.transformer import Decoder
     from smallcoder.tokens.packed import PackedRows
 
-SHAPE = ("width", "layers", "heads", "kv_heads", "ffn")
+SHAPE = ("width", "layers", "heads", "kv_heads", "ffn", "experts")
 CURVE_POINTS = 200
+
+
+class Experts(BaseModel):
+    """A mixture of experts in every layer: of `count`, each of size `ffn`, a token uses `active`, and `shared` always.
+
+    `balance` and `z` weigh the router's losses; those of Switch and ST-MoE are 0.01 and 0.001.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    count: int = Field(ge=1)
+    active: int = Field(ge=1)
+    ffn: int = Field(ge=1)
+    shared: int = Field(default=0, ge=0)
+    balance: float = Field(default=0.01, ge=0)
+    z: float = Field(default=0.001, ge=0)
 
 
 class Config(StageConfig):
@@ -34,6 +50,7 @@ class Config(StageConfig):
     heads: int = Field(default=3, ge=1)
     kv_heads: int = Field(default=1, ge=1)
     ffn: int = Field(default=512, ge=1)
+    experts: Experts | None = None
     muon_lr: float = Field(default=0.02, gt=0)
     embedding_lr: float = Field(default=0.2, gt=0)
     adam_lr: float = Field(default=0.01, gt=0)  # of the output matrix (and so of embeddings tied to it) and the norms
@@ -103,7 +120,7 @@ def _rows(folder: Path) -> "PackedRows":
 
 
 def _decoder(config: Config, packed: "PackedRows", model: Path | None) -> "Decoder":
-    from smallcoder.model.config import ModelConfig
+    from smallcoder.model import config as model_config
     from smallcoder.model.hf import load_model
     from smallcoder.model.transformer import Decoder, initialize
 
@@ -112,8 +129,12 @@ def _decoder(config: Config, packed: "PackedRows", model: Path | None) -> "Decod
         if refused:
             raise InputError(f"{refused[0]} is set, but the shape is that of the model to start from", "leave it out")
         return load_model(model)
+    options = {}
+    if config.experts:
+        sizes = config.experts.model_dump(include={"count", "active", "ffn", "shared"})
+        options = {"experts": model_config.Experts(**sizes), "family": "bailing_moe", "qk_norm": False}
     decoder = Decoder(
-        ModelConfig(
+        model_config.ModelConfig(
             vocab_size=packed.vocab_size,
             width=config.width,
             layers=config.layers,
@@ -123,6 +144,7 @@ def _decoder(config: Config, packed: "PackedRows", model: Path | None) -> "Decod
             ffn=config.ffn,
             context=packed.context,
             tied=False,
+            **options,
         )
     )
     initialize(decoder, config.seed)

@@ -8,9 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from smallcoder.bench.public import stage
-from smallcoder.core.records import PROBLEM
+from smallcoder.core.records import DOCUMENT, PROBLEM, with_reason
 from smallcoder.core.tables import TableWriter, read_batches, table_digest
 from smallcoder.data import decontaminate
+from smallcoder.data.decontaminate import stage as judging
 from smallcoder.data.decontaminate.measure import measure
 from smallcoder.data.decontaminate.passages import Problem, read
 
@@ -165,6 +166,19 @@ def test_the_model_is_asked_for_meaning(tmp_path: Path, documents, run) -> None:
     _, dropped, facts = run(decontaminate, {"cosine": 0.999}, documents=texts, problems=table, model=tmp_path / "m")
     assert [(row["text"], row["reason"]) for row in dropped] == [("count\n\tvowels", "contaminated_meaning")]
     assert facts["documents_by_how"] == {"meaning": 1}
+
+
+def test_the_second_look_adds_no_meaning_to_what_was_dropped_for_words(tmp_path: Path) -> None:
+    reasons = {"by meaning": judging.MEANT, "by words": judging.TEXT, "by both": judging.TEXT}
+    rows = [{"id": name, "text": "", "reason": reason} for name, reason in reasons.items()]
+    with TableWriter(tmp_path / "dropped", with_reason(DOCUMENT)) as table:
+        table.write_rows([dict.fromkeys(with_reason(DOCUMENT).names) | row for row in rows])
+    problem = Problem("b", "s", "p", "", "", "", "")
+    near = judging.MEANING, 0.9995
+    found = [(0, 0, *near), (1, 0, "words", 1.0), (1, 0, *near), (2, 0, "words", 1.0), (2, 0, judging.MEANING, 1.0)]
+    judging._report(tmp_path, [problem], lambda _: found, 0.9999)
+    hits = [(row["document"], row["how"]) for batch in read_batches(tmp_path / "hits") for row in batch.to_pylist()]
+    assert hits == [("by meaning", "meaning"), ("by words", "words"), ("by both", "words"), ("by both", "meaning")]
 
 
 def test_hostile_text_is_only_text(tmp_path: Path, documents, run) -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from smallcoder.data.decontaminate import kernels, lexer
 from smallcoder.data.decontaminate.measure import renamed
 from smallcoder.data.kernels import buffers
+from smallcoder.data.language import _aliases, named
+from smallcoder.data.lexicon import FEATURES, SLASHES, language_numbers
 
 NONE = np.zeros(0, np.uint64)
 CODE = '''import os
@@ -129,3 +131,10 @@ def test_search_finds_what_a_plain_search_finds() -> None:
     }
     assert {tuple(line) for line in found.tolist()} == expected
     assert len(found) == len(expected) > 20
+
+
+def test_slashed_languages_are_named_as_in_the_tables_of_documents() -> None:
+    assert {word: named(word) for word in lexer.SLASHED} == {word: word for word in lexer.SLASHED}
+    known = sorted(set(_aliases().values()))
+    features = FEATURES[language_numbers([*known])]
+    assert {word for word, bits in zip(known, features, strict=True) if bits & SLASHES} <= lexer.SLASHED

@@ -97,7 +97,7 @@ def test_content(path, head, expected) -> None:
 
 def test_the_table_names_every_word_once_and_its_patterns_compile() -> None:
     table = language._table()
-    for section in ("endings", "names", "interpreters"):
+    for section in ("endings", "names", "interpreters", "aliases"):
         words = [word for text in table[section].values() for word in text.split()]
         assert len(words) == len(set(words))
         assert all(word == word.lower() for word in words)
@@ -107,6 +107,35 @@ def test_the_table_names_every_word_once_and_its_patterns_compile() -> None:
         patterns, otherwise = language._shared(ending)
         assert patterns
         assert programming_language(f"a{ending}", "") == otherwise
+
+
+NAMED = {
+    "Python": "python", "C++": "cpp", "C#": "csharp", "c-sharp": "csharp", "F#": "fsharp", "f-sharp": "fsharp",
+    "Objective-C": "objectivec", "Objective-C++": "objectivecpp", "objective-c++": "objectivecpp", "TeX": "latex",
+    "Common Lisp": "commonlisp", "common-lisp": "commonlisp", "Emacs Lisp": "emacslisp", "emacs-lisp": "emacslisp",
+    "Jupyter Notebook": "jupyter", "jupyter-notebook": "jupyter", "Visual Basic": "visualbasic",
+    "Visual Basic .NET": "visualbasic", "Vim script": "vimscript", "Vim Script": "vimscript", "VimL": "vimscript",
+    "Protocol Buffer": "protobuf", "protocol-buffer": "protobuf", "Standard ML": "sml", "GO": "go",
+    "FORTRAN": "fortran", "Batchfile": "batch", "HTML+Django": "jinja", "literate-haskell": "haskell",
+    "Cap'n Proto": "capnproto", "java-server-pages": "jsp", "GCC Machine Description": "gcc_machine_description",
+    "JSON with Comments": "json", "Modula-2": "modula2", "Linker Script": "linkerscript", "QMake": "qmake",
+    "G-code": "g-code", "Objective-J": "objective-j", "Ren'Py": "ren'py", "": "",
+}  # fmt: skip
+
+
+def test_other_names_of_languages() -> None:
+    assert {name: language.named(name) for name in NAMED} == NAMED
+
+
+def test_aliases_lead_to_our_words_and_hide_none() -> None:
+    table = language._table()
+    ours = {word for section in ("endings", "names", "interpreters") for word in table[section]}
+    ours |= {word for marks in table["shared"].values() for word in {**marks}.keys() - {"otherwise"}}
+    assert set(table["aliases"]) <= ours
+    for word in ours:
+        assert language.named(word) == word
+    for names in table["aliases"].values():
+        assert all(language._squeezed(name) == name for name in names.split())
 
 
 def test_hostile_heads_neither_raise_nor_take_long() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smallcoder.core.errors import InputError
-from smallcoder.data.licenses import is_permissive
+from smallcoder.data.licenses import normal_form
 from smallcoder.data.licenses.policy import load_policy
 
 MINE = """
@@ -55,8 +55,9 @@ def policy(tmp_path: Path):
         ("Apache-2.0 WITH", False),
     ],
 )
-def test_is_permissive(expression: str, expected: bool) -> None:
-    assert is_permissive(expression) is expected
+def test_the_default_policy(expression: str, expected: bool) -> None:
+    """Any side of OR, every side of AND, and nothing malformed."""
+    assert (load_policy("permissive").reason(normal_form(expression)) is None) is expected
 
 
 def test_a_second_judge_calls_every_allowed_licence_permissive() -> None:

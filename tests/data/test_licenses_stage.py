@@ -96,6 +96,14 @@ def test_a_policy_of_ones_own(documents, run, tmp_path: Path) -> None:
     assert (len(every), none) == (5, [])
 
 
+def test_long_names_of_a_policy_are_told_apart(documents, run, tmp_path: Path) -> None:
+    met, unmet = 300 * "a" + "/met", 300 * "a" + "/unmet"
+    path = tmp_path / "mine.toml"
+    path.write_text(f'unknown = "keep"\n[repositories]\n"{met}" = "MIT"\n"{unmet}" = "MIT"\n')
+    _, _, facts = run(stage, {"policy": str(path)}, documents=documents([{"repo": met, "text": "a\n"}]))
+    assert facts["unused_in_policy"] == [unmet]
+
+
 def test_identity_is_what_the_policy_says(tmp_path: Path) -> None:
     first, second = tmp_path / "a.toml", tmp_path / "b.toml"
     first.write_text('allow = ["MIT"]')

@@ -13,6 +13,7 @@ from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.data.quality import classifier
 from smallcoder.data.quality import composite as quality
 from smallcoder.data.quality.measure import at, curve, operating_point
+from smallcoder.data.quality.words import one_line
 from tests.data.test_quality import HOSTILE, table
 
 pytest.importorskip("fasttext", reason="the extra `quality` is not installed")
@@ -104,7 +105,7 @@ def test_training_repeats_byte_for_byte_in_any_order(tmp_path):
 
 def test_repositories_and_copies_stay_on_one_side(tmp_path):
     rng = random.Random(0)
-    with classifier.Spool(tmp_path / "lines") as spool:
+    with classifier.Spool(tmp_path / "lines", one_line) as spool:
         for number in range(600):
             letter = chr(ord("a") + number % 20)
             spool.add((f"repo{letter} {text(rng, number % 3 == 0)}", f"repo{letter}", number % 3 == 0))

@@ -17,6 +17,7 @@ from smallcoder.core.tables import table_digest
 from smallcoder.data.read import stage as read
 
 CODE = "def f(x):\n    return x\n"
+COMMIT = "0123abcd" * 5
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def repositories(tmp_path: Path) -> Path:
         "one/README": b"no source",
         "one/LICENSE": b"MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy\n",
         "one/.git/HEAD": b"ref: refs/heads/main\n",
-        "one/.git/refs/heads/main": b"0123abcd\n",
+        "one/.git/refs/heads/main": COMMIT.encode() + b"\n",
         "two/deep/b.py": b"\xef\xbb\xbf" + CODE.encode(),
         "loose.py": b"y = 2\n",
     }
@@ -50,6 +51,7 @@ def repositories(tmp_path: Path) -> Path:
         path.write_bytes(data)
     os.mkfifo(root / "one/pipe.py")
     (root / "one/link.py").symlink_to(root / "one/a.py")
+    (root / "one/again").symlink_to(root / "one")  # links to folders are not followed: there is no end to this one
     return root
 
 
@@ -65,7 +67,7 @@ def test_folder_of_hostile_files(repositories: Path, run) -> None:
     by_path = {row["path"]: row for row in kept}
     assert by_path["latin.py"]["text"].endswith("s = 'é'\n")
     assert by_path["deep/b.py"]["text"] == CODE
-    assert (by_path["a.py"]["license"], by_path["a.py"]["revision"]) == ("MIT", "0123abcd")
+    assert (by_path["a.py"]["license"], by_path["a.py"]["revision"]) == ("MIT", COMMIT)
     assert (by_path["deep/b.py"]["license"], by_path["deep/b.py"]["lang"]) == (None, "python")
     assert {row["path"]: row["reason"] for row in dropped} == {
         "tests/t.py": "skipped",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from smallcoder.core.errors import InputError, SmallcoderError, ToolError
-from smallcoder.data.read import git
+from smallcoder.data.read import folder, git
 from smallcoder.data.read import stage as read
 from tests.data.reading import CODE, reasons_of, rows_of
 
@@ -146,3 +146,43 @@ def test_trees_that_hold_one_another(project: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(git, "MAX_FILES", 5)
     with pytest.raises(InputError, match="more than 5 files"):
         rows_of(f"git:{project}")
+
+
+def test_a_folder_knows_the_commit_however_git_keeps_it(project: Path, tmp_path: Path) -> None:
+    first, second = call(project, "rev-parse", "v1"), call(project, "rev-parse", "HEAD")
+    assert folder.commit_of(project) == second
+    call(project, "pack-refs", "--all")
+    assert folder.commit_of(project) == second
+    call(project, "worktree", "add", "-q", "-b", "side", str(tmp_path / "linked"), "v1")
+    assert folder.commit_of(tmp_path / "linked") == first  # its branch lies in the main one, loose or packed
+    call(project, "pack-refs", "--all")
+    assert folder.commit_of(tmp_path / "linked") == first
+    outer = tmp_path / "outer"
+    outer.mkdir()
+    call(outer, "init", "-q")
+    assert folder.commit_of(outer) is None
+    call(outer, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(project), "inner")
+    assert folder.commit_of(outer / "inner") == second
+    call(outer / "inner", "checkout", "-q", "v1")
+    assert folder.commit_of(outer / "inner") == first
+    call(project, "symbolic-ref", "refs/heads/other", "refs/heads/side")
+    (project / ".git/HEAD").write_text("ref: refs/heads/other\n")
+    assert folder.commit_of(project) == first
+
+
+@pytest.mark.parametrize("head", [b"", b"ref: refs/heads/a\0b\n", b"ref: HEAD\n", b"\xff" * 99, b"ref: ../../secret\n"])
+def test_a_head_that_names_no_commit(head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("not a commit\n")
+    (tmp_path / "one/.git").mkdir(parents=True)
+    (tmp_path / "one/.git/HEAD").write_bytes(head)
+    os.mkfifo(tmp_path / "one/.git/packed-refs")
+    assert folder.commit_of(tmp_path / "one") is None
+
+
+def test_a_commit_that_leaves_the_files_as_they_are_is_noticed(project: Path, tmp_path: Path) -> None:
+    for source in (project, tmp_path):  # a repository, and a folder of some
+        config = read.Config(paths=[str(source)])
+        before = read.outside(config)
+        assert before == read.outside(config)
+        call(project, "commit", "--allow-empty", "-qm", "more")
+        assert before != read.outside(config)

@@ -121,7 +121,8 @@ def test_names_that_data_sets_give_to_columns(record: dict, tmp_path: Path) -> N
 ODD = [
     ({"text": CODE, "repo": "\ud800"}, {"repo": "?"}),
     ({"text": CODE, "stars": 10**30}, {"stars": None}),
-    ({"text": CODE, "lang": "C++"}, {"lang": "cpp"}),
+    ({"text": CODE, "lang": "Objective-C++"}, {"lang": "objectivecpp"}),
+    ({"text": CODE, "lang": "Made Up"}, {"lang": "made up"}),
     ({"text": CODE, "path": "a\0\ud800.py"}, {"path": "a\0?.py"}),
     ({"text": CODE, "license": []}, {"license": None}),
 ]
@@ -155,6 +156,12 @@ def test_csv_that_is_not_quite_text(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbf" + body.encode("latin-1"))
     found = [(row["path"], reason) for row, reason in rows_of(str(tmp_path / "a.csv"), max_bytes=1000)]
     assert found == [("1", None), ("2", "not_text"), (None, "too_large"), ("4", "too_large"), ("5", None)]
+
+
+def test_a_byte_order_mark_before_a_quoted_name(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b'\xef\xbb\xbf"path","text"\r\n"a.py","x = 1\n"\r\n')
+    ((row, reason),) = rows_of(str(tmp_path / "a.csv"))
+    assert (row["path"], row["text"], reason) == ("a.py", "x = 1\n", None)
 
 
 @pytest.mark.parametrize(

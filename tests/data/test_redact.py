@@ -229,6 +229,12 @@ MARKS = [
 ]
 
 
+@pytest.mark.parametrize("letter", ["é", "क", "𐀀"])
+def test_an_address_longer_than_one_can_be_is_not_cut_within_a_character(letter: str) -> None:
+    for width in range(30):
+        redact("x = '" + 40 * letter + width * "a" + "@mail.bagridor.de'")
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(PIECES + MARKS) | st.text(max_size=4), max_size=12))
 def test_twice_is_once_whatever_the_text(parts: list[str]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pytest
+from pydantic import ValidationError
 
 from smallcoder.data import toxic
 
@@ -87,3 +89,11 @@ def test_the_table_is_veiled_and_has_no_word_twice() -> None:
     source = Path(toxic.__file__).with_suffix(".toml").read_text(encoding="utf-8").lower()
     assert not any(re.search(rf"\b{word}\b", source) for word in VULGAR + SEVERE)
     assert len({*VULGAR, *SEVERE}) == len(VULGAR) + len(SEVERE)
+
+
+def test_nothing_is_toxic_without_a_word_of_the_table() -> None:
+    lowest = {"min_count": 1, "min_share": 0.0}
+    assert reasons({"text": None, "lang": "markdown"}, {"text": "", "lang": None}, **lowest) == [None, None]
+    for wrong in ({"min_count": 0}, {"min_share": -0.1}, {"min_share": 1.5}):
+        with pytest.raises(ValidationError):
+            toxic.Config.model_validate(wrong)

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from smallcoder.core.errors import InputError
 from smallcoder.model.config import ModelConfig
 from smallcoder.model.hf import load_model, save_model
+from smallcoder.model.rope import Rope
 from smallcoder.model.transformer import Decoder, document_mask, document_positions, initialize
 
-SMALL = ModelConfig(
-    vocab_size=97, width=48, layers=3, heads=4, kv_heads=2, head_dim=16, ffn=80, context=64, rope_theta=10_000.0
-)
+SMALL = ModelConfig(vocab_size=97, width=48, layers=3, heads=4, kv_heads=2, head_dim=16, ffn=80, context=64)
 
 
 def decoder(config=SMALL, seed=0):
@@ -40,7 +39,7 @@ def tokenizer(tmp_path):
 def test_logits_equal_transformers(tmp_path, tokenizer, tied):
     from transformers import AutoModelForCausalLM
 
-    config = ModelConfig(**{**SMALL.__dict__, "tied": tied, "rope_theta": 50_000.0})
+    config = ModelConfig(**{**SMALL.__dict__, "tied": tied, "rope": Rope(50_000.0)})
     ours = decoder(config)
     save_model(ours, tokenizer, tmp_path / "model")
     theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32).eval()
@@ -117,6 +116,9 @@ def test_saved_bytes_repeat_and_seeds_differ(tmp_path, tokenizer):
         lambda folder: _edit(folder, hidden_size=32),
         lambda folder: _edit(folder, num_hidden_layers=2),
         lambda folder: _edit(folder, architectures=["LlamaForCausalLM"]),
+        lambda folder: _edit(folder, model_type="phi"),
+        lambda folder: _edit(folder, hidden_act="relu"),
+        lambda folder: _edit(folder, rope_parameters={"rope_type": "longrope", "factor": 2}),
         lambda folder: _edit(folder, rope_parameters={"rope_type": "yarn"}),
     ],
 )

@@ -10,6 +10,7 @@ from smallcoder.core.tables import TableWriter
 from smallcoder.generate.llamacpp import LlamaCppGenerator, context_length
 from smallcoder.generate.local import LocalGenerator
 from smallcoder.generate.protocol import Sampling
+from smallcoder.model.config import Experts
 from smallcoder.quantize.gguf import write_gguf
 from smallcoder.quantize.stage import CODE, Config, agreement, run
 from smallcoder.tokens.encode import ODD_TEXT, load_encoder
@@ -141,3 +142,13 @@ def test_what_cannot_be_written_or_read_is_refused(tmp_path, model):
         context_length(tmp_path / "not.gguf")
     with pytest.raises(InputError, match="GGUF"):
         LlamaCppGenerator(tmp_path / "missing.gguf")
+
+
+def test_a_mixture_of_experts_answers_as_the_original(tmp_path):
+    """llama.cpp turns other pairs and routes by its own code; its answers are ours."""
+    model = tiny_model(tmp_path / "mixed", experts=Experts(count=8, active=3, ffn=64, shared=2))
+    write_gguf(model, tmp_path / "mixed.gguf", "f16")
+    engine, local = LlamaCppGenerator(tmp_path / "mixed.gguf", slots=4), LocalGenerator(model)
+    ours, theirs = ([row[0].tokens for row in made.generate(CODE, Sampling(12))] for made in (local, engine))
+    engine.close()
+    assert agreement(ours, theirs)["same_tokens"] > 0.9

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from smallcoder.core.records import DOCUMENT, EXAMPLE
 from smallcoder.tokens import chat, pack_documents, pack_examples
 from smallcoder.tokens.cut import Cutter
 from smallcoder.tokens.encode import Encoder
+from smallcoder.tokens.marked import Encoded
 from smallcoder.tokens.packed import PADDING_SEGMENT, PackedRows, PackedWriter
 from smallcoder.tokens.packing import Pieces, best_fit
 from smallcoder.tokens.sample import spread
@@ -42,18 +44,21 @@ def plain_text(ids: list[int], encoder: Encoder) -> str:
     """A segment's stretch of its document, put back in order if it was rearranged."""
     prefix, suffix, middle = (encoder.token_id(f"<|fim_{name}|>") for name in ("prefix", "suffix", "middle"))
     ids = ids[:-1] if ids[-1] == encoder.end else ids
-    if ids[0] not in (prefix, suffix):
-        return encoder.decode(ids)
-    second, third = ids.index(suffix if ids[0] == prefix else prefix), ids.index(middle)
-    first_part, second_part = encoder.decode(ids[1:second]), encoder.decode(ids[second + 1 : third])
-    before, after = (first_part, second_part) if ids[0] == prefix else (second_part, first_part)
-    return before + encoder.decode(ids[third + 1 :]) + after
+    first = next((at for at, id in enumerate(ids) if id in (prefix, suffix)), len(ids))
+    context = encoder.decode(ids[:first])  # other files of the repository
+    if first == len(ids):
+        return context
+    second, third = ids.index(suffix if ids[first] == prefix else prefix), ids.index(middle)
+    first_part, second_part = encoder.decode(ids[first + 1 : second]), encoder.decode(ids[second + 1 : third])
+    before, after = (first_part, second_part) if ids[first] == prefix else (second_part, first_part)
+    return context + before + encoder.decode(ids[third + 1 :]) + after
 
 
-def pack(documents: Path, tokenizer: Path, out: Path, **settings) -> tuple[PackedRows, dict]:
+def pack(documents: Path, tokenizer: Path, out: Path, spans: Path | None = None, **settings) -> tuple[PackedRows, dict]:
     out.mkdir(parents=True)
     config = pack_documents.Config(**{"context": 64, **settings})
-    facts = pack_documents.run(config, {"documents": documents, "tokenizer": tokenizer}, out)
+    inputs = {"documents": documents, "tokenizer": tokenizer} | ({"spans": spans} if spans else {})
+    facts = pack_documents.run(config, inputs, out)
     assert [path.name for path in out.iterdir()] == ["packed"]
     return PackedRows(out / "packed"), facts
 
@@ -63,11 +68,11 @@ def test_every_document_comes_back(documents, tokenizer, encoder, tmp_path, monk
     pieces: list[list[int]] = []
     cut, add = Cutter.cut, Pieces.add
 
-    def checked_cut(cutter: Cutter, id: str, text: str, ids: list[int], target: Pieces) -> None:
+    def checked_cut(cutter: Cutter, document: Encoded, target: Pieces) -> None:
         before = len(pieces)
-        cut(cutter, id, text, ids, target)
-        assert "".join(plain_text(piece, encoder) for piece in pieces[before:]) == text
-        if text:
+        cut(cutter, document, target)
+        assert "".join(plain_text(piece, encoder) for piece in pieces[before:]) == document.data.decode()
+        if document.data:
             assert pieces[-1][-1] == encoder.end
 
     def recorded_add(target: Pieces, key: int, ids: list[int]) -> None:
@@ -122,7 +127,8 @@ def test_shares_are_as_set(documents, tokenizer, encoder, tmp_path):
 
 def test_neither_workers_nor_row_order_show(documents, tokenizer, tmp_path):
     shuffled = write(tmp_path / "documents", DOCUMENT, document_rows()[::-1])
-    for number, sample in enumerate(({}, {"sample_bytes": 300_000})):
+    samples: list[dict[str, Any]] = [{}, {"sample_bytes": 300_000}]
+    for number, sample in enumerate(samples):
         pack(documents, tokenizer, tmp_path / f"a{number}", workers=1, **sample)
         pack(shuffled, tokenizer, tmp_path / f"b{number}", workers=2, **sample)
         assert digests(tmp_path / f"a{number}") == digests(tmp_path / f"b{number}")

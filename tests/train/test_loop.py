@@ -93,6 +93,17 @@ def test_it_learns_and_says_so_in_exact_bits(folder, tmp_path):
     assert abs(last[1] - expected) < 0.02  # bf16 products
 
 
+def test_a_mixture_of_experts_learns_and_stays_balanced(folder, tmp_path):
+    experts = {"count": 6, "active": 2, "ffn": 24, "shared": 1}
+    facts = train(folder, tmp_path / "out", steps=150, experts=experts)
+    assert facts["train_loss"] < 1.0
+    lines = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert lines[-2]["busiest_expert"] < 2.0  # of 6, two at a time: 3 would be the same two always
+    decoder = load_model(tmp_path / "out" / "model")
+    assert decoder.config.experts is not None
+    assert decoder.config.family == "bailing_moe"
+
+
 def test_a_model_goes_on_from_a_model(folder, tmp_path):
     train(folder, tmp_path / "base", steps=150)
     (tmp_path / "tuned").mkdir()

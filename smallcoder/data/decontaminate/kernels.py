@@ -12,11 +12,11 @@ Wilkerson, Aiken, "Winnowing", SIGMOD 2003) nothing depends on which were picked
 
 from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 
+from smallcoder.data.compiled import compiled
 from smallcoder.data.decontaminate.lexer import NAME, SIGN, fresh, tokens, words
-from smallcoder.data.kernels import mixed
+from smallcoder.data.kernels import mixed, sort_hashes
 
 Array = np.ndarray[Any, Any]
 
@@ -67,7 +67,7 @@ def lookup(hashes: Array) -> tuple[Array, Array]:
     return bits, slots
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _enter(hashes: Array, bits: Array, slots: Array) -> None:
     filter_mask, slot_mask = np.uint64(len(bits) - 1), np.uint64(len(slots) - 1)
     for number in range(len(hashes)):
@@ -90,7 +90,7 @@ class Chunk(NamedTuple):
     hashes: Array  # uint64 [CHUNK]: of the n-grams
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _chunk() -> Chunk:
     return Chunk(
         np.zeros(7, np.int64),
@@ -102,7 +102,7 @@ def _chunk() -> Chunk:
     )
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _fill(text: tuple[Array, int, bool], i: int, count: int, code: bool, chunk: Chunk) -> tuple[int, int]:
     """Read on from byte i until the chunk, which holds `count` tokens, is full; the new count and byte.
 
@@ -113,7 +113,7 @@ def _fill(text: tuple[Array, int, bool], i: int, count: int, code: bool, chunk: 
     return words(text, i, count, chunk.values)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _hash(chunk: Chunk, count: int, size: int) -> int:
     """Polynomial hashes of the n-grams of the first `count` tokens; returns how many."""
     values, kinds, terms, nexts = chunk.values, chunk.kinds, chunk.terms, chunk.nexts
@@ -144,7 +144,7 @@ def _hash(chunk: Chunk, count: int, size: int) -> int:
     return max(0, count - size + 1)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _keep(chunk: Chunk, count: int, size: int) -> int:
     """Move the last size - 1 tokens to the front; returns how many."""
     left = min(count, size - 1)
@@ -154,7 +154,7 @@ def _keep(chunk: Chunk, count: int, size: int) -> int:
     return left
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _mark(chunk: Chunk, count: int, rule: int, vocabulary: tuple[Array, Array], marks: Array) -> None:
     """What `_tells` asks of each token. PROSE: 1 for STOPS, 2 for LEGAL. CODE: 1 for what is no sign and no number."""
     stops, legal = vocabulary
@@ -169,7 +169,7 @@ def _mark(chunk: Chunk, count: int, rule: int, vocabulary: tuple[Array, Array], 
                 marks[n] = 2
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _tells(rule: int, window: Array, marks: Array) -> bool:
     """Whether an n-gram of words, or of code tokens without regard to which names recur, could identify a text.
 
@@ -183,6 +183,7 @@ def _tells(rule: int, window: Array, marks: Array) -> bool:
         marked += marks[i]
     if marked < MARKED:
         return False
+    least = PROSE_DIFFERENT if rule == PROSE else CODE_DIFFERENT
     different = marked = 0
     for i in range(len(window)):
         new = True
@@ -192,10 +193,12 @@ def _tells(rule: int, window: Array, marks: Array) -> bool:
                 break
         different += new
         marked += marks[i] and (new or rule == CODE)
-    return marked >= MARKED and different >= (PROSE_DIFFERENT if rule == PROSE else CODE_DIFFERENT)
+        if marked >= MARKED and different >= least:
+            return True
+    return False
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def grams(
     columns: tuple[Array, Array, Array], size: int, code: bool, rule: int, vocabulary: tuple[Array, Array]
 ) -> tuple[Array, Array, Array]:
@@ -232,14 +235,16 @@ def grams(
     return out[:used].copy(), bounds, counts
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def distinct(hashes: Array, bounds: Array) -> tuple[Array, Array]:
     """The sorted distinct hashes of every text, 0 left out, and their bounds int64 [rows + 1]."""
     out, ends = np.empty_like(hashes), np.zeros_like(bounds)
     used = 0
     for row in range(len(bounds) - 1):
         last = np.uint64(0)
-        for value in np.sort(hashes[bounds[row] : bounds[row + 1]]):
+        found = hashes[bounds[row] : bounds[row + 1]].copy()
+        sort_hashes(found)
+        for value in found:
             if value != last:
                 out[used] = last = value
                 used += 1
@@ -247,7 +252,7 @@ def distinct(hashes: Array, bounds: Array) -> tuple[Array, Array]:
     return out[:used], ends
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def hash_words(offsets: Array, data: Array) -> Array:
     """Sorted hashes of the first word of every text."""
     out = np.empty(len(offsets) - 1, np.uint64)
@@ -266,7 +271,7 @@ class Stretches(NamedTuple):
     seen: Array  # int32: the stretch the n-gram was last met in; a batch has less than 2^31 tokens
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _look(hashes: Array, index: Index, hits: tuple[Array, Array]) -> int:
     """Look n-grams up: the numbers of those that passages have, and where in `hashes` they are; returns how many."""
     bits, slots, known = index.bits, index.slots, index.hashes
@@ -286,7 +291,7 @@ def _look(hashes: Array, index: Index, hits: tuple[Array, Array]) -> int:
     return used
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _meet(
     hits: tuple[Array, Array],
     now: tuple[int, int, int],
@@ -325,7 +330,7 @@ def _meet(
                 found[slot[passage]] = (row, np.int64(passage), most)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def search(columns: tuple[Array, Array, Array], index: Index) -> tuple[Array, Array]:
     """The passages that each text matches: int64 [hits, 3] of row, passage, n-grams that met; the tokens of each text.
 

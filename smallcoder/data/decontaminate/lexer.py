@@ -17,16 +17,15 @@ loop is linear in the text, whatever the text.
 from collections.abc import Sequence
 from typing import Any
 
-import numba as nb
 import numpy as np
 
-from smallcoder.data.kernels import mixed
-
-Array = np.ndarray[Any, Any]
+from smallcoder.data.compiled import compiled
+from smallcoder.data.kernels import FNV, LOWER, SEED, WORD, Array, mixed
 
 SLASHED = frozenset(
-    """c cpp c++ csharp c# css cuda dart go groovy java javascript js jsx kotlin less objective-c objectivec php proto
-    rust scala scss solidity swift ts tsx typescript verilog zig""".split()  # noqa: SIM905
+    """apex astro c cpp csharp css cuda dart glsl go groovy hlsl java javascript kotlin less metal objectivec
+    objectivecpp opencl php protobuf rust scala scss solidity svelte swift systemverilog thrift typescript verilog vue
+    zig""".split()  # noqa: SIM905
 )
 # Words that renaming leaves alone: keywords, and Python's built-in functions where they are called.
 KEYWORDS = """
@@ -46,8 +45,7 @@ hasattr hash hex id input int isinstance issubclass iter len list map max min ne
 repr reversed round set setattr slice sorted str sum super tuple type zip
 """.split()  # noqa: SIM905
 
-SIGN, NAME, WORD = 0, 1, 2  # kinds of tokens; WORD is a name that is a literal, or a string
-_SEED, _FNV = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+SIGN, NAME, FIXED = 0, 1, 2  # kinds of tokens; FIXED is a name that is a literal, or a string
 _ONE = np.uint64(1)
 _STRING, _FORMATTED, _NUMBER = np.uint64(0x5851F42D4C957F2D), np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7)
 DEDENT = np.uint64(0xD1342543DE82EF95)
@@ -56,12 +54,10 @@ _TAB, _LINE, _RETURN, _SPACE, _QUOTE2, _HASH, _QUOTE1, _STAR, _COMMA, _DOT, _SLA
 )
 _ESCAPED = np.zeros(256, np.bool_)
 _ESCAPED[[ord(c) for c in "nrt"]] = True
-_WORD = np.array([c >= 128 or chr(c).isalnum() or c == ord("_") for c in range(256)])
-_LOWER = np.array([c + 32 if 65 <= c <= 90 else c for c in range(256)], np.uint64)
 _BLANK = np.array([(c <= 32 and c != _LINE) or chr(c) in ";`$" or c == 127 for c in range(256)])
 _MARK, _DIGIT, _NAME, _OPENS, _CLOSES = range(1, 6)  # kinds of the characters that are more than themselves
 _KIND = np.zeros(256, np.uint8)
-_KIND[_WORD] = _NAME
+_KIND[WORD] = _NAME
 _KIND[48:58] = _DIGIT
 _KIND[[ord(c) for c in "\n\\#/'\","]] = _MARK
 _KIND[[ord(c) for c in "([{"]] = _OPENS
@@ -75,9 +71,9 @@ def _table(*lists: Sequence[str]) -> tuple[Array, Array]:
     hashes = np.zeros(1 << (4 * len(words)).bit_length(), np.uint64)
     bits = np.zeros(len(hashes), np.uint8)
     for word in sorted(words):
-        value = int(_SEED)
+        value = int(SEED)
         for byte in word.encode():
-            value = ((value ^ byte) * int(_FNV)) % (1 << 64)
+            value = ((value ^ byte) * int(FNV)) % (1 << 64)
         at = value & (len(hashes) - 1)
         while hashes[at]:
             at = (at + 1) & (len(hashes) - 1)
@@ -89,7 +85,7 @@ _FIXED, _FIXED_IN = _table(KEYWORDS, SLASHED_KEYWORDS, CALLED)
 _MASK = np.uint64(len(_FIXED) - 1)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def words(text: tuple[Array, int, bool], i: int, count: int, values: Array) -> tuple[int, int]:
     """Put the words from byte i on into values[count:], until it is full; the new count, and the byte to go on from.
 
@@ -97,20 +93,20 @@ def words(text: tuple[Array, int, bool], i: int, count: int, values: Array) -> t
     """
     data, end, _ = text
     while count < len(values):
-        while i < end and not _WORD[data[i]]:
+        while i < end and not WORD[data[i]]:
             i += 2 if data[i] == _BACK and i + 1 < end and _ESCAPED[data[i + 1]] else 1
         if i >= end:
             break
-        value = _SEED
-        while i < end and _WORD[data[i]]:
-            value = (value ^ _LOWER[data[i]]) * _FNV
+        value = SEED
+        while i < end and WORD[data[i]]:
+            value = (value ^ LOWER[data[i]]) * FNV
             i += 1
         values[count] = mixed(value) | _ONE
         count += 1
     return count, i
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def fresh(state: Array, start: int) -> None:
     """Set the lexer's memory, int64 [7], for a text that starts at `start`.
 
@@ -121,7 +117,7 @@ def fresh(state: Array, start: int) -> None:
     state[6] = start
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def comment(text: tuple[Array, int, bool], i: int, state: Array) -> int:
     """Where the comment or triple-quoted string that starts at i ends; i if none does."""
     data, end, slashed = text
@@ -154,7 +150,7 @@ def comment(text: tuple[Array, int, bool], i: int, state: Array) -> int:
     return i
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _string_end(text: tuple[Array, int, bool], i: int, state: Array) -> int:
     """Where the string that starts at i ends, with its closing quote; -1 if it does not on its line."""
     data, end, _ = text
@@ -171,18 +167,18 @@ def _string_end(text: tuple[Array, int, bool], i: int, state: Array) -> int:
     return -1
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _string(data: Array, start: int, past: int, formatted: bool) -> Any:
     """Value of a string, its quotes included; all that hold an expression are one."""
-    value = _SEED
+    value = SEED
     for i in range(start + 1, past - 1):
         if formatted and data[i] == _BRACE:
             return _FORMATTED
-        value = (value ^ np.uint64(data[i])) * _FNV
+        value = (value ^ np.uint64(data[i])) * FNV
     return mixed(value ^ _STRING)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _mark(text: tuple[Array, int, bool], i: int, state: Array) -> int:
     """Where the white space, the comment or what formatters add ends that starts at the mark at i; i if none does."""
     data, end, _ = text
@@ -202,7 +198,7 @@ def _mark(text: tuple[Array, int, bool], i: int, state: Array) -> int:
     return i + 1 if past < end and _KIND[data[past]] == _CLOSES else i
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def _dedents(data: Array, i: int, state: Array) -> bool:
     """At the first token of a line: whether the line is indented less than the one before. Notes its indentation."""
     start = state[6]
@@ -220,7 +216,7 @@ def _dedents(data: Array, i: int, state: Array) -> bool:
     return less
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def tokens(  # noqa: PLR0912, PLR0915  # one loop: a call that passes arrays costs as much as a token
     text: tuple[Array, int, bool], i: int, count: int, state: Array, out: tuple[Array, Array]
 ) -> tuple[int, int]:
@@ -256,9 +252,9 @@ def tokens(  # noqa: PLR0912, PLR0915  # one loop: a call that passes arrays cos
         start, value, is_a = i, np.uint64(c), SIGN
         i += 1
         if kind == _NAME:
-            value = (_SEED ^ value) * _FNV
-            while i < end and _WORD[data[i]]:
-                value = (value ^ np.uint64(data[i])) * _FNV
+            value = (SEED ^ value) * FNV
+            while i < end and WORD[data[i]]:
+                value = (value ^ np.uint64(data[i])) * FNV
                 i += 1
             if i < end and i - start <= 2 and data[i] in (_QUOTE1, _QUOTE2) and _PREFIX[c] and _PREFIX[data[i - 1]]:
                 formatted = data[i - 1] | 32 == _F or c | 32 == _F
@@ -268,16 +264,16 @@ def tokens(  # noqa: PLR0912, PLR0915  # one loop: a call that passes arrays cos
                 at = (at + _ONE) & _MASK
             called = i < end and data[i] == _OPEN and _FIXED_IN[at] & 4
             fixed = called or _FIXED_IN[at] & listed or (start > 0 and data[start - 1] == _DOT)
-            is_a = WORD if fixed else NAME
+            is_a = FIXED if fixed else NAME
         elif kind == _DIGIT:
             value = _NUMBER ^ value
-            while i < end and (_WORD[data[i]] or (data[i] == _DOT and i + 1 < end and _KIND[data[i + 1]] == _DIGIT)):
-                value = (value ^ np.uint64(data[i])) * _FNV
+            while i < end and (WORD[data[i]] or (data[i] == _DOT and i + 1 < end and _KIND[data[i + 1]] == _DIGIT)):
+                value = (value ^ np.uint64(data[i])) * FNV
                 i += 1
         elif c in (_QUOTE1, _QUOTE2):
             past = _string_end(text, start, state)
             if past > 0:
-                value, i, is_a = _string(data, start, past, formatted), past, WORD
+                value, i, is_a = _string(data, start, past, formatted), past, FIXED
             formatted = False
         elif kind == _OPENS:
             state[5] += 1
@@ -288,7 +284,7 @@ def tokens(  # noqa: PLR0912, PLR0915  # one loop: a call that passes arrays cos
     return count, i
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def comments(data: Array, slashed: bool) -> Array:
     """Which bytes of a text belong to comments and triple-quoted strings: bool [bytes]."""
     out = np.zeros(len(data), np.bool_)
@@ -305,3 +301,28 @@ def comments(data: Array, slashed: bool) -> Array:
             past = i + 1
         i = past
     return out
+
+
+@compiled
+def divided(offsets: Array, data: Array, slashed: Array) -> tuple[Array, Array, Array]:
+    """The comments of every text, a line feed between two of one text, and where each text's end; and the rest.
+
+    Comments are those of `comments`; in the rest, uint8 as long as the data, blanks and the line feeds stand for them.
+    """
+    said, rest = np.empty_like(data), data.copy()
+    ends = np.zeros(len(offsets) - 1, np.int64)
+    used = 0
+    for row in range(len(ends)):
+        first, start = used, offsets[row]
+        marked = comments(data[start : offsets[row + 1]], slashed[row])
+        for i in range(len(marked)):
+            if marked[i]:
+                c = data[start + i]
+                if i > 0 and not marked[i - 1] and used > first:
+                    said[used] = _LINE
+                    used += 1
+                said[used] = c
+                used += 1
+                rest[start + i] = c if c == _LINE else _SPACE
+        ends[row] = used
+    return said[:used], ends, rest

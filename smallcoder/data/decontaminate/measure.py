@@ -80,13 +80,13 @@ def _found(texts: list[str], lang: str, searched: list) -> list[set[int]]:
 
 def _prose(problem: Problem) -> str:
     """The task in words: the docstring of a prompt that is code, or the prompt."""
-    said, _ = parted(problem.prompt, False)
+    said, _ = parted([(problem.prompt, False)])[0]
     return re.sub(r'^[rRuU]?("""|\'\'\')|("""|\'\'\')$', "", said.strip()).strip() if said.strip() else problem.prompt
 
 
 def _bare(problem: Problem) -> str:
     """The reference without comments and docstrings; as it is, if it needs one of its triple-quoted strings."""
-    _, bare = parted(problem.reference.replace("\r\n", "\n"), False)
+    _, bare = parted([(problem.reference.replace("\r\n", "\n"), False)])[0]
     try:
         ast.parse(bare)
     except SyntaxError:

@@ -17,9 +17,10 @@ than 200 passages share is a benchmark's frame ("write self-contained code start
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from smallcoder.core.tables import read_batches
+from smallcoder.data.language import named
 
 Array = np.ndarray[Any, Any]
 
@@ -38,6 +40,7 @@ GAP = 32  # words or tokens between two n-grams that are of one copy
 NAMED = 3  # characters of a function's name that tells something
 ALONE, ALONE_SHARE = 40, 0.25  # tokens; share of the document
 SHORTEST = 16  # tokens: `def f(x): return g(x)` and the like are nobody's
+TELLING = (str, dict, list)  # kinds of JSON that are texts or may hold some
 LONGEST = 1 << 16  # characters of a passage that are looked at: tests can be megabytes of numbers
 
 
@@ -66,16 +69,29 @@ class View:
     tokens: Array  # int64: the most tokens that a document may have
 
 
-@dataclass(frozen=True)
-class Text:
-    """A passage before it is indexed: its text, its comments and how short it may be."""
+@dataclass
+class Texts:
+    """Passages before they are indexed, each once, and the problems that they are of.
 
-    text: str
-    slashed: bool = False
-    least: int = 0
+    `rows`: (text, whether it has `//` comments, words or tokens that it must have) -> its number. `pairs`: number and
+    problem in turn. Few objects on purpose: the collector of Python looks at them again and again.
+    """
 
+    rows: dict[tuple[str, bool, int], int] = field(default_factory=dict)
+    pairs: list[int] = field(default_factory=list)
 
-Texts = dict[Text, list[int]]  # with the problems that each is of
+    def add(self, owner: int, text: str, slashed: bool = False, least: int = 0) -> None:
+        """Add a passage of a problem. Nothing is lost with an empty one."""
+        if text:
+            self.pairs += self.rows.setdefault((text, slashed, least), len(self.rows)), owner
+
+    def owners(self, numbers: Array, count: int) -> list[list[int]]:
+        """The problems of each of `count` groups of passages, sorted. numbers: the group of each, -1 for none."""
+        rows, problems = np.array(self.pairs, np.int64).reshape(-1, 2).T
+        many = problems.max(initial=0) + 1
+        groups, met = np.divmod(np.unique((numbers[rows] * many + problems)[numbers[rows] >= 0]), many)
+        ends = np.searchsorted(groups, np.arange(count + 1)).tolist()
+        return [met[start:end].tolist() for start, end in pairwise(ends)]
 
 
 def read(folder: Path) -> list[Problem]:
@@ -85,7 +101,7 @@ def read(folder: Path) -> list[Problem]:
     return [
         Problem(
             *(row[name] or "" for name in columns[:-1]),
-            lang=str(meta.get("lang", "python") if isinstance(meta := _loaded(row["meta"]), dict) else "python"),
+            lang=named(str(meta.get("lang", "python"))) if isinstance(meta := _loaded(row["meta"]), dict) else "python",
         )
         for row in rows
     ]
@@ -94,7 +110,7 @@ def read(folder: Path) -> list[Problem]:
 def views(problems: list[Problem]) -> list[View]:
     """The passages of all problems, ready to be searched for: WORDS, WHOLE and CODE.
 
-    About a second per thousand problems with tests; memory is some 50 bytes for each n-gram.
+    About 0.15 s per thousand problems with tests; memory is some 50 bytes for each n-gram.
     """
     from smallcoder.data.decontaminate.kernels import ANY, PROSE
     from smallcoder.data.decontaminate.kernels import CODE as CODE_RULE
@@ -110,43 +126,45 @@ def views(problems: list[Problem]) -> list[View]:
 def _texts(problems: list[Problem]) -> tuple[Texts, Texts, Texts]:
     from smallcoder.data.decontaminate.lexer import SLASHED
 
-    prose: Texts = {}
-    whole: Texts = {}
-    code: Texts = {}
+    prose, whole, code = Texts(), Texts(), Texts()
     # Versions of one benchmark repeat each other's texts.
-    part, within = lru_cache(1 << 16)(parted), lru_cache(1 << 16)(lambda tests: "\n".join(strings(tests))[:LONGEST])
+    within = lru_cache(1 << 16)(lambda tests: "\n".join(strings(tests))[:LONGEST])
+    sources = dict.fromkeys(
+        (text[:LONGEST], problem.lang in SLASHED)
+        for problem in problems
+        for text in (problem.prompt, problem.reference)
+    )
+    parts = dict(zip(sources, parted([*sources]), strict=True))
     for owner, problem in enumerate(problems):
         slashed = problem.lang in SLASHED
         tests = within(problem.tests)
         prompt, reference = problem.prompt[:LONGEST], problem.reference[:LONGEST]
-        said, _ = part(prompt, slashed)
-        noted, bare = part(reference, slashed)
+        said, _ = parts[prompt, slashed]
+        noted, bare = parts[reference, slashed]
         for text in (prompt, said, noted, reference, tests):
-            prose.setdefault(Text(text), []).append(owner)
+            prose.add(owner, text)
         for text in (prompt, said, noted):
             if text != reference:  # the prompt may be the code
-                whole.setdefault(Text(text, least=WHOLE_PROSE), []).append(owner)
-        named = len(problem.entry_point) >= NAMED and problem.entry_point in bare
+                whole.add(owner, text, least=WHOLE_PROSE)
+        telling = len(problem.entry_point) >= NAMED and problem.entry_point in bare
         for text in (bare, reference):
-            whole.setdefault(Text(text, least=WHOLE_SIZE if named else PROSE_SIZE), []).append(owner)
-        code.setdefault(Text(bare, slashed, SHORTEST), []).append(owner)
-        code.setdefault(Text(tests, slashed, 2 * ALONE), []).append(owner)
+            whole.add(owner, text, least=WHOLE_SIZE if telling else PROSE_SIZE)
+        code.add(owner, bare, slashed, SHORTEST)
+        code.add(owner, tests, slashed, 2 * ALONE)
     return prose, whole, code
 
 
-def parted(text: str, slashed: bool) -> tuple[str, str]:
-    """The comments and triple-quoted strings of a text, and the rest of it."""
-    from smallcoder.data.decontaminate.lexer import comments
+def parted(texts: Sequence[tuple[str, bool]]) -> list[tuple[str, str]]:
+    """The comments and triple-quoted strings of each text, and the rest of it. With a text: has it `//` comments?"""
+    from smallcoder.data.decontaminate.lexer import divided
 
-    data = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
-    marked = comments(data, slashed)
-    if not marked.any():
-        return "", data.tobytes().decode("utf-8", "replace")
-    edges = np.flatnonzero(marked[1:] != marked[:-1]) + 1
-    edges = [*[0] * bool(marked[0]), *edges.tolist(), *[len(marked)] * bool(marked[-1])]
-    said = [data[start:end].tobytes() for start, end in zip(edges[::2], edges[1::2], strict=True)]
-    rest = np.where(marked & (data != ord("\n")), np.uint8(ord(" ")), data)
-    return b"\n".join(said).decode("utf-8", "replace"), rest.tobytes().decode("utf-8", "replace")
+    data = [text.encode("utf-8", "replace") for text, _ in texts]
+    offsets = np.cumsum([0, *map(len, data)])
+    slashed = np.array([slashed for _, slashed in texts], np.bool_)
+    said, ends, rest = divided(offsets, np.frombuffer(b"".join(data) or b"\0", np.uint8), slashed)
+    comments, code = said.tobytes(), rest.tobytes()
+    spoken = (comments[start:end].decode("utf-8", "replace") for start, end in pairwise([0, *ends.tolist()]))
+    return list(zip(spoken, (code[a:b].decode("utf-8", "replace") for a, b in pairwise(offsets.tolist())), strict=True))
 
 
 def _view(how: str, texts: Texts, size: int, rule: int) -> View:
@@ -155,39 +173,45 @@ def _view(how: str, texts: Texts, size: int, rule: int) -> View:
 
     code = how == CODE
     columns = (
-        *buffers(pa.array([text.text for text in texts], pa.large_string())),
-        np.array([text.slashed for text in texts], np.bool_),
+        *buffers(pa.array([text for text, _, _ in texts.rows], pa.large_string())),
+        np.array([slashed for _, slashed, _ in texts.rows], np.bool_),
     )
     stops, legal = (hash_words(*buffers(pa.array(words, pa.large_string()))) for words in (STOPS, LEGAL))
     hashes, bounds, tokens = grams(columns, size, code, rule, (stops, legal))
     sets, ends = distinct(hashes, bounds)
     known: dict[bytes, int] = {}
-    owners: list[list[int]] = []
+    groups = [-1] * len(texts.rows)  # of passages that are the same by their n-grams
     found: list[Array] = []
     lengths: list[int] = []
-    for row, (text, length) in enumerate(zip(texts, tokens.tolist(), strict=True)):
-        each = sets[ends[row] : ends[row + 1]]
-        if len(each) == 0 or length < text.least or (how == WHOLE and not _may_be_whole(each, length)):
+    rows = zip(texts.rows, tokens.tolist(), pairwise(ends.tolist()), strict=True)
+    for row, ((_, _, least), length, (start, end)) in enumerate(rows):
+        each = sets[start:end]
+        if len(each) == 0 or length < least or (how == WHOLE and not _may_be_whole(each, length)):
             continue
-        number = known.setdefault(each.tobytes(), len(known))
-        if number == len(owners):
-            owners.append([])
+        groups[row] = known.setdefault(each.tobytes(), len(known))
+        if groups[row] == len(found):
             found.append(each)
             lengths.append(length)
-        owners[number] += texts[text]
     all_hashes = np.concatenate([*found, np.zeros(0, np.uint64)])
     numbers = np.repeat(np.arange(len(found), dtype=np.int32), [len(each) for each in found])
     order = np.argsort(all_hashes, kind="stable")
-    names, starts, shared = np.unique(all_hashes[order], return_index=True, return_counts=True)
+    bounds = _bounds(all_hashes[order])
     if how == WORDS:
+        shared = np.diff(bounds)
         order = order[np.repeat(shared <= FRAME, shared)]
-        names, starts = np.unique(all_hashes[order], return_index=True)
+        bounds = _bounds(all_hashes[order])
+    names = all_hashes[order[bounds[:-1]]]
     totals = np.bincount(numbers, minlength=len(found))
     need, most = _terms(how, totals, np.array(lengths, np.int64))
-    bounds = np.append(starts, len(order)).astype(np.int64)
     gap = 1 if how == WHOLE else GAP
     index = Index(size, code, gap, *lookup(names), names, bounds, numbers[order], need)
-    return View(how, index, [sorted(set(each)) for each in owners], totals, most)
+    return View(how, index, texts.owners(np.array(groups, np.int64), len(found)), totals, most)
+
+
+def _bounds(ordered: Array) -> Array:
+    """Where each run of equal values begins, and the end of the last, int64."""
+    changes = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+    return np.concatenate([np.zeros(min(len(ordered), 1), np.int64), changes, [len(ordered)]]).astype(np.int64)
 
 
 def _may_be_whole(different: Array, words: int) -> bool:
@@ -219,7 +243,7 @@ def strings(tests: str) -> Iterator[str]:
             yield value
         else:
             inner = value.values() if isinstance(value, dict) else value
-            waiting += [each for each in reversed(inner) if isinstance(each, str | dict | list)]
+            waiting += [each for each in reversed(inner) if isinstance(each, TELLING)]
 
 
 def _loaded(text: str | None) -> Any:

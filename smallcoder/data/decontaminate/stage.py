@@ -54,7 +54,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         "problems": len(problems),
         "problem_grams": sum(grams.values()),
         "grams": grams,
-        **_report(out, problems, partial(hits, searched=searched, meaning=meaning)),
+        **_report(out, problems, partial(hits, searched=searched, meaning=meaning), config.cosine),
     }
 
 
@@ -104,18 +104,19 @@ def _slashed(batch: pa.RecordBatch) -> Array:
     return np.array([lang in SLASHED for lang in batch.column("lang").to_pylist()], np.bool_)
 
 
-def _report(out: Path, problems: list[Problem], find: Callable[[pa.RecordBatch], list[Hit]]) -> Facts:
+def _report(out: Path, problems: list[Problem], find: Callable[[pa.RecordBatch], list[Hit]], cosine: float) -> Facts:
     """Write out/hits from a second look at what was dropped, which is little; count documents by problem.
 
-    So the filter stays a function of each row alone, and its workers share nothing.
+    So the filter stays a function of each row alone, and its workers share nothing. Only what was dropped for its
+    meaning may fall short of the cosine by ROUNDING.
     """
     by_benchmark: Counter[str] = Counter()
     by_problem: Counter[str] = Counter()
     by_how: Counter[str] = Counter()
     with TableWriter(out / "hits", HIT) as table:
-        for batch in read_batches(out / "dropped", ["id", "text", "lang"], BATCH):
-            found = find(batch)
-            ids = batch.column("id").to_pylist()
+        for batch in read_batches(out / "dropped", ["id", "text", "lang", "reason"], BATCH):
+            ids, why = (batch.column(name).to_pylist() for name in ("id", "reason"))
+            found = [hit for hit in find(batch) if hit[2] != MEANING or hit[3] >= cosine or why[hit[0]] == MEANT]
             rows = [
                 {
                     "document": ids[row],

@@ -6,7 +6,7 @@ b-bit minwise hashing, WWW 2010); it misses a pair at the threshold once in 1 / 
 and are mapped; a piece of a band is as long as CHUNK_BYTES of touched pages allow.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import comb
 from pathlib import Path
@@ -21,6 +21,8 @@ from smallcoder.data.engine import BATCH, parallel_map
 SKETCH_MISS = 1e-3
 CHUNK_BYTES = 512 << 20
 FAULT_BYTES = 64 << 10  # what a system maps at one touch
+
+Piece = tuple[Array, Array, int]  # of a band, see `pairs.mark`
 
 
 @dataclass(frozen=True)
@@ -115,35 +117,41 @@ def _mark(corpus: Corpus, jaccard: float, wanted: Array) -> int:
     """Set `wanted` for the nodes of which a pair is likely, by its sketches; returns how many it compared."""
     from smallcoder.data.dedup.pairs import mark
 
-    sketches = corpus.state.mapped("sketches", np.uint8)
-    by_row = sketches.array.reshape(-1, corpus.plan.permutations)
-    least = least_alike(corpus.plan.permutations, jaccard)
-    compared = 0
-    for band in range(corpus.plan.bands):
-        members, firsts = _load(corpus.state, band)
-        for piece in _pieces(members, firsts, np.full(len(members), FAULT_BYTES)):
-            compared += mark(piece, by_row[corpus.rows[piece[0]]], least, wanted)
-            sketches.release()
-    return compared
+    def weigh(members: Array) -> Array:
+        return np.full(len(members), FAULT_BYTES)
+
+    return sum(mark(piece, *sketched, wanted) for piece, sketched in _sketched(corpus, jaccard, weigh))
 
 
 def _connect(corpus: Corpus, jaccard: float, sets: Sets, parent: Array) -> int:
     """Join in `parent` the pairs with that exact similarity; returns how many it compared."""
     from smallcoder.data.dedup.pairs import connect
 
+    def weigh(members: Array) -> Array:
+        return 8 * sets.sizes[members].astype(np.int64) + 2 * FAULT_BYTES
+
+    compared = 0
+    for piece, sketched in _sketched(corpus, jaccard, weigh):
+        compared += connect(parent, piece, sketched, sets.parts, jaccard)
+        sets.values.release()
+    return compared
+
+
+def _sketched(
+    corpus: Corpus, jaccard: float, weigh: Callable[[Array], Array]
+) -> Iterator[tuple[Piece, tuple[Array, int]]]:
+    """The pieces of all bands, the sketches of each one's members, and in how many bytes two of them must agree.
+
+    weigh: the bytes of memory that each of some members touches.
+    """
     sketches = corpus.state.mapped("sketches", np.uint8)
     by_row = sketches.array.reshape(-1, corpus.plan.permutations)
     least = least_alike(corpus.plan.permutations, jaccard)
-    compared = 0
     for band in range(corpus.plan.bands):
         members, firsts = _load(corpus.state, band)
-        weights = 8 * sets.sizes[members].astype(np.int64) + 2 * FAULT_BYTES
-        for piece in _pieces(members, firsts, weights):
-            agreeing = by_row[corpus.rows[piece[0]]], least
-            compared += connect(parent, piece, agreeing, sets.parts, jaccard)
+        for piece in _pieces(members, firsts, weigh(members)):
+            yield piece, (by_row[corpus.rows[piece[0]]], least)
             sketches.release()
-            sets.values.release()
-    return compared
 
 
 def _share(corpus: Corpus, band: int) -> tuple[Array, Array]:
@@ -173,7 +181,7 @@ def _load(state: State, band: int) -> tuple[Array, Array]:
     return state.column(f"members{band}", np.int32), state.column(f"firsts{band}", np.int32)
 
 
-def _pieces(members: Array, firsts: Array, weights: Array) -> Iterator[tuple[Array, Array, int]]:
+def _pieces(members: Array, firsts: Array, weights: Array) -> Iterator[Piece]:
     """The band in pieces of CHUNK_BYTES, each preceded by the WINDOW members before it; and where its own begin."""
     from smallcoder.data.dedup.pairs import WINDOW
 

@@ -6,15 +6,15 @@ size first, so a bucket of any size costs no more than WINDOW comparisons a memb
 sizes, are near each other in that order, and share other bands, where they have other neighbours.
 """
 
-import numba as nb
 import numpy as np
 
+from smallcoder.data.compiled import compiled
 from smallcoder.data.kernels import Array, find_root, jaccard
 
 WINDOW = 256  # members
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def alike(left: Array, right: Array) -> int:
     """How many bytes of two sketches are equal."""
     count = 0
@@ -23,7 +23,7 @@ def alike(left: Array, right: Array) -> int:
     return count
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def mark(piece: tuple[Array, Array, int], sketches: Array, least: int, wanted: Array) -> int:
     """Set `wanted`, bool [nodes], where the sketches of a pair agree in `least` bytes; returns how many it compared.
 
@@ -42,7 +42,7 @@ def mark(piece: tuple[Array, Array, int], sketches: Array, least: int, wanted: A
     return compared
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def connect(
     parent: Array,
     piece: tuple[Array, Array, int],
@@ -80,7 +80,7 @@ def connect(
     return compared
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def chain(parent: Array, members: Array, firsts: Array) -> None:
     """Join in `parent` all members of every bucket, without a look at them."""
     for i in range(len(members)):
@@ -89,7 +89,7 @@ def chain(parent: Array, members: Array, firsts: Array) -> None:
             parent[max(left, right)] = min(left, right)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled
 def similarities(left: Array, right: Array, sets: tuple[Array, Array, Array]) -> Array:
     """Exact Jaccard similarity of the pairs (left[k], right[k]), float64."""
     values, starts, sizes = sets

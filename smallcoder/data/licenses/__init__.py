@@ -6,7 +6,6 @@ headers of single files), `scan` (what only scancode can tell). `policy` decides
 
 from smallcoder.data.licenses.declared import package_license
 from smallcoder.data.licenses.expressions import all_of, normal_form
-from smallcoder.data.licenses.policy import is_permissive
 from smallcoder.data.licenses.texts import license_of_files, license_of_text
 
-__all__ = ["all_of", "is_permissive", "license_of_files", "license_of_text", "normal_form", "package_license"]
+__all__ = ["all_of", "license_of_files", "license_of_text", "normal_form", "package_license"]

@@ -20,7 +20,6 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -67,16 +66,6 @@ class Policy:
                 return self.exact[name]
         lower = plain.lower()
         return next((judgement for pattern, judgement in self.patterns if fnmatchcase(lower, pattern)), self.rest)
-
-
-def is_permissive(expression: str) -> bool:
-    """Whether the default policy lets an SPDX expression in: any side of OR, every side of AND. Malformed: False."""
-    return _permissive().reason(normal_form(expression)) is None
-
-
-@cache
-def _permissive() -> "Policy":
-    return load_policy("permissive")
 
 
 def load_policy(name: str) -> Policy:

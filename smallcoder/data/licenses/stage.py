@@ -16,6 +16,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ HEADERS = ("agrees", "added", "conflicts", "unreadable")
 NO_SCANNER = f"none: {PACKAGE} is not installed, so LICENSE files are known by usual phrases only -> {REMEDY}"
 NAMELESS = "(none)"
 SHOWN = 100  # rows of a table in the facts; the rest is summed up
+LONGEST = 200  # characters of a name there
 COLUMNS = ("license", "repo", "source")
 
 
@@ -65,7 +67,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         "unreadable": _largest(tables["unreadable"]),  # what rows state that is no licence known here
         "headers": {name: _sum([tables["headers"][name]]) for name in HEADERS},
         "conflicts": _largest(tables["conflicts"]),
-        "unused_in_policy": sorted(named - {_word(name) for name in tables["settled"]}),
+        "unused_in_policy": sorted(name for name in named if _word(name) not in tables["settled"]),
     }
 
 
@@ -138,8 +140,9 @@ def _headers(texts: pa.Array) -> dict[int, list[str]]:
 
 
 def _word(name: str | None) -> str:
-    """A name as a part of a key of the counts."""
-    return " ".join((name or NAMELESS).split())[:200]
+    """A name as a part of a key of the counts: without tabs, and what of a long one cannot be mistaken."""
+    word = " ".join((name or NAMELESS).split())
+    return word if len(word) <= LONGEST else f"{word[:LONGEST]}... {blake2b(word.encode(), digest_size=4).hexdigest()}"
 
 
 def _sum(rows: Iterable[Mapping[str, int]]) -> dict[str, int]:

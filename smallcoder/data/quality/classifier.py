@@ -1,8 +1,11 @@
 """Stage `quality_classifier`: a fastText classifier (arXiv 1607.01759) that tells good code from the rest.
 
 It passes on to a whole corpus what a costly judge said of a sample: a teacher model (as in Ling-Coder-Lite, arXiv
-2503.17793, section 2.2.1), a person, a Hugging Face classifier, a bucket. A text becomes a line of words (`words.py`);
-the model is a linear one over averaged word and bigram vectors, good against the rest.
+2503.17793, section 2.2.1), a person, a Hugging Face classifier, a bucket. Or it tells documents like those of the
+table `good` from those of the table `other`: the first round of recalling pages of code from the web (section 2.3.1
+there), whose second adds `good` to what a judge scored. A text becomes a line of words, or of tokens where the input
+`tokenizer` is given (`words.py`); the model is a linear one over averaged word and bigram vectors, good against the
+rest.
 
 A share `heldout_share` of the rows is put aside as `split` does it, by a hash of their repository or of their words
 where they have none, so that neither files of one project nor copies stand on both sides, and no large project makes up
@@ -21,8 +24,9 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
@@ -37,12 +41,12 @@ from smallcoder.core.errors import EmptyError, InputError, ToolError
 from smallcoder.core.progress import track
 from smallcoder.core.records import record_id
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
-from smallcoder.data.quality.labels import Labelled, from_documents, from_judge, judge_files
+from smallcoder.data.quality.labels import Labelled, from_documents, from_judge, from_tables, judge_files
 from smallcoder.data.quality.measure import at, curve, operating_point
 from smallcoder.data.read.folder import fingerprint
 from smallcoder.data.split import heldout
 
-MODEL, SETTINGS = "model.bin", "settings.json"
+MODEL, SETTINGS, TOKENIZER = "model.bin", "settings.json", "tokenizer.json"
 GOOD, OTHER = "__label__good", "__label__other"
 MIN_COUNT = 2  # a word seen once teaches nothing
 BUCKETS = 1 << 18  # for bigrams: 32 MiB of model at 32 dimensions, where fastText's own default makes 800 MB
@@ -58,6 +62,7 @@ class Config(StageConfig):
     positive: str = "high"  # the label that counts as good; any other does not
     high: float = 85.0  # of `documents`: good from this score on
     low: float = 50.0  # not good up to this one
+    sample: int | None = Field(default=None, ge=1)  # documents of `good`, and of `other`; without it, all
     heldout_share: float = Field(default=0.2, gt=0.0, lt=1.0)
     min_precision: float | None = Field(default=None, gt=0.0, le=1.0)  # then recall is as high as it can be
     min_recall: float | None = Field(default=None, gt=0.0, le=1.0)  # then precision is; without both, F1 is
@@ -82,7 +87,10 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
 
     folder = out / "classifier"
     folder.mkdir()
-    with TemporaryDirectory(dir=out, prefix="scratch-") as scratch, Spool(Path(scratch) / "lines") as spool:
+    if "tokenizer" in inputs:
+        _copy_tokenizer(inputs["tokenizer"], folder)
+    spell = speller(folder)
+    with TemporaryDirectory(dir=out, prefix="scratch-") as scratch, Spool(Path(scratch) / "lines", spell) as spool:
         for row in track(_rows(config, inputs), "label", unit="rows"):
             spool.add(row)
         counts = spool.divide(config.heldout_share, config.seed)
@@ -91,7 +99,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     model.save_model(str(folder / MODEL))
     threshold = operating_point(curve(*judged["choose"]), config.min_precision, config.min_recall)
     settings = {
-        **{"form": FORM, "characters": CHARACTERS, "threshold": threshold, "digest": _digest(folder / MODEL)},
+        **{"form": FORM, "characters": CHARACTERS, "threshold": threshold, "digest": _digest(folder)},
         "learned": config.model_dump(mode="json", include={"positive", "epoch", "lr", "dim", "word_ngrams", "seed"}),
     }
     (folder / SETTINGS).write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
@@ -125,19 +133,38 @@ def outside(config: Config) -> dict[str, str]:
 
 
 def _rows(config: Config, inputs: Inputs) -> Iterator[Labelled]:
-    documents = inputs.get("documents")
-    if (config.labels is None) == (documents is None):
-        raise InputError("a classifier learns from `labels` or from documents", "give the setting or the input")
+    documents, good, other = (inputs.get(role) for role in ("documents", "good", "other"))
+    if (config.labels is not None) + (documents is not None) > 1 or not (
+        config.labels or documents or (good and other)
+    ):
+        raise InputError(
+            "a classifier learns from `labels`, documents, or good and other", "give the setting or an input"
+        )
     if config.labels is not None:
-        return from_judge(Path(config.labels).expanduser(), config.positive)
-    assert documents
-    return from_documents(documents, inputs.get("scores"), config.low, config.high)
+        yield from from_judge(Path(config.labels).expanduser(), config.positive)
+    if documents:
+        yield from from_documents(documents, inputs.get("scores"), config.low, config.high)
+    yield from from_tables(good, other, config.sample)
+
+
+def speller(folder: Path) -> Callable[[Sequence[str | None]], list[str]]:
+    """How texts become lines for the classifier of a folder: as tokens where it holds a tokenizer, else as words."""
+    from smallcoder.data.quality.words import one_line, token_lines
+
+    return partial(token_lines, folder / TOKENIZER) if (folder / TOKENIZER).is_file() else one_line
+
+
+def _copy_tokenizer(source: Path, folder: Path) -> None:
+    if not (source / TOKENIZER).is_file():
+        raise InputError(f"{source} holds no {TOKENIZER}", "name a tokenizer stage or a Hugging Face tokenizer")
+    (folder / TOKENIZER).write_bytes((source / TOKENIZER).read_bytes())
 
 
 class Spool:
     """Labelled lines on disk, read back part by part in the order of their hashes."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, spell: Callable[[Sequence[str | None]], list[str]]) -> None:
+        self._spell = spell
         self._file: IO[bytes] = path.open("w+b")
         self._lines: list[tuple[bytes, int, int, str, bool]] = []  # hash, start, size, group, good
         self._sizes: Counter[str] = Counter()  # rows by group
@@ -146,10 +173,8 @@ class Spool:
 
     def add(self, row: Labelled) -> None:
         """Keep a row as a line "LABEL words". Its group is its repository, or its words where it has none."""
-        from smallcoder.data.quality.words import one_line
-
         text, repo, good = row
-        words = one_line([text])[0]
+        words = self._spell([text])[0]
         if not words:
             self.empty += 1
             return
@@ -161,9 +186,7 @@ class Spool:
 
     def divide(self, share: float, seed: int) -> dict[str, dict[str, int]]:
         """Put whole groups aside and count the rows of the parts. Raises EmptyError where one lacks a kind of row."""
-        aside = heldout(self._sizes, share, seed) if len(self._sizes) > 1 else set()
-        measure = heldout({name: self._sizes[name] for name in aside}, 0.5, seed) if len(aside) > 1 else set()
-        self._parts = {name: PARTS[1 + (name in measure)] for name in aside}
+        self._parts = parts(self._sizes, share, seed)
         counts = {part: {"good": 0, "other": 0} for part in PARTS}
         for *_, group, good in self._lines:
             counts[self._part(group)]["good" if good else "other"] += 1
@@ -191,6 +214,13 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+def parts(sizes: Mapping[str, int], share: float, seed: int) -> dict[str, str]:
+    """The groups that are held out, half of their rows to "choose" a threshold by and half to "measure" it."""
+    aside = heldout(dict(sizes), share, seed) if len(sizes) > 1 else set()
+    measure = heldout({name: sizes[name] for name in aside}, 0.5, seed) if len(aside) > 1 else set()
+    return {name: PARTS[1 + (name in measure)] for name in aside}
 
 
 LEARN = """
@@ -234,12 +264,11 @@ class Classifier:
 
     model: Any
     threshold: float
+    spell: Callable[[Sequence[str | None]], list[str]]
 
     def probabilities(self, texts: Sequence[str | None]) -> Array:
         """The probability that each text is good, float64; NaN for a text without words."""
-        from smallcoder.data.quality.words import one_line
-
-        return _probabilities(self.model, one_line(texts))
+        return _probabilities(self.model, self.spell(texts))
 
 
 def load_classifier(folder: Path) -> Classifier:
@@ -248,12 +277,12 @@ def load_classifier(folder: Path) -> Classifier:
 
     try:
         settings = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
-        whole = settings["digest"] == _digest(folder / MODEL)  # fastText itself may crash on a damaged file
+        whole = settings["digest"] == _digest(folder)  # fastText itself may crash on a damaged file
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder} holds no classifier ({error})", "name a quality_classifier stage") from None
     if not whole or settings.get("form") != FORM or settings.get("characters") != CHARACTERS:
         raise InputError(f"the classifier of {folder} is damaged or of another version", "train it again")
-    return Classifier(_fasttext().load_model(str(folder / MODEL)), float(settings["threshold"]))
+    return Classifier(_fasttext().load_model(str(folder / MODEL)), float(settings["threshold"]), speller(folder))
 
 
 def _probabilities(model: Any, lines: list[str]) -> Array:
@@ -267,12 +296,15 @@ def _probabilities(model: Any, lines: list[str]) -> Array:
     return found
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = blake2b(digest_size=16)
-        while block := file.read(1 << 20):
-            digest.update(block)
-        return digest.hexdigest()
+def _digest(folder: Path) -> str:
+    """Of the model, and of the tokenizer where there is one."""
+    digest = blake2b(digest_size=16)
+    for path in (folder / MODEL, folder / TOKENIZER):
+        if path == folder / MODEL or path.is_file():
+            with path.open("rb") as file:
+                while block := file.read(1 << 20):
+                    digest.update(block)
+    return digest.hexdigest()
 
 
 def _fasttext() -> ModuleType:

@@ -1,10 +1,10 @@
 """Stage `classify`: what a Hugging Face classifier says of every document: a score, or a class with its probability.
 
-`model` is a folder that `AutoModelForSequenceClassification` reads: config.json, safetensors, a fast tokenizer. A head
-with one output is a regression and its output is the value (as of the educational scores from 0 to 5). With several,
-the probabilities are their softmax, the label is the likeliest class, and the value is its probability or, where
-`points` gives each class a worth, the worth to be expected: the sum of probability times worth (`points = {High = 100,
-Medium = 50, Low = 0}`; a class that is not named is worth 0).
+`model`, a setting or an input, is a folder that `AutoModelForSequenceClassification` reads: config.json, safetensors,
+a fast tokenizer. A head with one output is a regression and its output is the value (as of the educational scores from
+0 to 5). With several, the probabilities are their softmax, the label is the likeliest class, and the value is its
+probability or, where `points` gives each class a worth, the worth to be expected: the sum of probability times worth
+(`points = {High = 100, Medium = 50, Low = 0}`; a class that is not named is worth 0).
 
 A text is cut into windows of `window` tokens, the model's own marks included, and at most the first `windows` of them
 are read; their probabilities, or outputs, are averaged. No window looks further than 16 characters a token.
@@ -47,7 +47,7 @@ Array = np.ndarray[Any, Any]
 class Config(StageConfig):
     """`model`: its folder. `name`: what to call the score. Lengths in tokens."""
 
-    model: str
+    model: str | None = None
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     window: int = Field(default=512, ge=8)  # at most; the model's own limit counts too
     windows: int = Field(default=1, ge=1)
@@ -56,7 +56,9 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/scores. Raises InputError where the folder is no classifier that can be used as it is."""
-    judge = load_judge(Path(config.model).expanduser(), config)
+    if (config.model is None) == ("model" not in inputs):
+        raise InputError("a classifier is named by `model` or handed in as an input", "give the setting or the input")
+    judge = load_judge(inputs["model"] if config.model is None else Path(config.model).expanduser(), config)
     about: list[tuple[str, str]] = []  # id and language
     with Windows(out) as windows:
         for batch in track(read_batches(inputs["documents"], ["id", "lang", "text"], READ), "tokenize"):
@@ -89,8 +91,9 @@ def expect(config: Config, inputs: dict[str, Size]) -> Size:
 
 def outside(config: Config) -> dict[str, str]:
     """What the model's folder holds: names, sizes and times of change."""
-    folder = Path(config.model).expanduser()
-    return {config.model: fingerprint(folder)} if folder.is_dir() else {}
+    if config.model is None or not (folder := Path(config.model).expanduser()).is_dir():
+        return {}
+    return {config.model: fingerprint(folder)}
 
 
 def _facts(config: Config, languages: list[str], values: Array, labels: list[str | None], read: Array) -> Facts:

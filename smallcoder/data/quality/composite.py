@@ -14,6 +14,10 @@ per byte). So a document that just passes every judge scores exactly the thresho
 operating point unless the recipe says otherwise. The score is the mean of the components by weight, to six decimals.
 Where a judge has nothing to say of a document, the others are weighed without it; where none has, it is `unscored`.
 
+Where the optional input `truth` holds what a judge said of some of the documents, the facts tell how precise the stage
+is and what it recalls, a document counting as good from `good` on. That is honest only for documents which nothing was
+trained on: let the judge see the held-out side of a `split`, and every round of a recall is measured on the same ones.
+
 Cost: a classifier takes a CPU-second for 160 MB of source files (`perf/quality.py`); the rest is little. `workers` are
 processes, each with its own copy of the classifier and the scores. It does not calibrate judges, and no two corpora
 need mean the same by 85.
@@ -36,6 +40,7 @@ from smallcoder.core.recipe import nearest
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data.engine import Judged, sift
 from smallcoder.data.quality.classifier import Classifier, load_classifier
+from smallcoder.data.quality.measure import figures
 from smallcoder.data.quality.scores import Scores, read_scores
 
 BIN = 5  # points of a bar of the histogram
@@ -71,6 +76,7 @@ class Config(StageConfig):
 
     components: dict[str, Component] = {}
     threshold: float = Field(default=85.0, ge=0.0, le=100.0)  # Ling-Coder-Lite, section 2.1
+    good: float = 3.0  # of `truth`: Ling-Coder-Lite, section 2.3.1, on its scale from 1 to 5
     high: float = 85.0  # ours: what passes by default
     medium: float = 65.0  # as in thresholds.toml, by which `assess` and `tally` judge
     workers: int = run_only(1, ge=1)
@@ -84,6 +90,7 @@ class Plan:
     components: Mapping[str, Component]  # with a classifier's own operating point in its place
     tables: tuple[Path, ...]
     classifier: Path | None
+    truth: Path | None
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
@@ -115,7 +122,17 @@ def judge(plan: Plan, batch: pa.RecordBatch) -> Judged:
     ]
     column = batch.schema.get_field_index(COLUMN)
     judged = batch.set_column(column, batch.schema.field(column), pa.array(scores, from_pandas=True))
-    return Judged(judged, reasons, _count(plan.config, names, worth, scores, batch.column("lang").to_pylist()))
+    counts = _count(plan.config, names, worth, scores, batch.column("lang").to_pylist())
+    if plan.truth:
+        counts.update(_agreement(plan.truth, plan.config.good, batch.column("id").to_pylist(), reasons))
+    return Judged(judged, reasons, counts)
+
+
+def _agreement(truth: Path, good: float, ids: list[str], reasons: list[str | None]) -> Counter[str]:
+    """How many documents are kept or dropped, and good or not by the judge of `truth`."""
+    values = next(iter(_scores(truth).values())).of(ids).tolist()
+    known = [(reason is None, value >= good) for reason, value in zip(reasons, values, strict=True) if not isnan(value)]
+    return Counter(f"{'kept' if kept else 'dropped'} {'good' if right else 'other'}" for kept, right in known)
 
 
 def component_values(plan: Plan, batch: pa.RecordBatch) -> dict[str, Array]:
@@ -146,7 +163,7 @@ def composite(worth: Array, weights: Array) -> Array:
     return np.round(np.divide(summed, total, out=np.full(len(worth), np.nan), where=total > 0), 6)
 
 
-@lru_cache(maxsize=len(TABLES))
+@lru_cache(maxsize=len(TABLES) + 1)
 def _scores(folder: Path) -> dict[str, Scores]:
     return read_scores(folder)
 
@@ -185,9 +202,12 @@ def _plan(config: Config, inputs: Inputs) -> Plan:
     for name in components:
         if name not in known:
             raise InputError(f"no input holds the score {name!r}", nearest(name, known))
+    truth = inputs.get("truth")
+    if truth and len(_scores(truth)) != 1:
+        raise InputError(f"{truth} does not hold one score", "measure by a table with one, such as judge/scores")
     if not components:
         raise InputError("there is nothing to score by", "give the stage a classifier or scores, or list `quality`")
-    return Plan(config, components, tables, folder)
+    return Plan(config, components, tables, folder, truth)
 
 
 def _count(config: Config, names: list[str], worth: Array, scores: Array, languages: list[str | None]) -> Counter[str]:
@@ -213,10 +233,12 @@ def _facts(plan: Plan, counts: Counter[str]) -> Facts:
     languages = sorted(key.removeprefix("records ") for key in counts if key.startswith("records "))
     scored = sum(counts[f"records {lang}"] for lang in languages)
     total = max(scored, 1)
+    agreed = [counts[name] for name in ("kept good", "kept other", "dropped good", "dropped other")]
     mean = sum(counts[f"sum {lang}"] for lang in languages) / total / 1e6
     return {
         "threshold": plan.config.threshold,
         "scored": scored,
+        **({"truth": figures(*agreed)} if plan.truth else {}),
         "mean": mean,
         "histogram": [counts[f"bar {bar}"] for bar in range(100 // BIN)],
         "languages": {

@@ -1,6 +1,6 @@
-"""Labelled texts to learn from: (text, group, good) from a judge's rows, from scores, or from the `quality` column.
+"""Labelled texts to learn from: (text, group, good) from rows, from scores, from the `quality` column, or by table.
 
-A judge's rows are a .jsonl, .jsonl.gz or .parquet file, or a folder of these, with the fields `text` and `label` (any
+Rows are a .jsonl, .jsonl.gz or .parquet file, or a folder of these, with the fields `text` and `label` (any
 others are left alone; a `repo` is used). Scores and the column are numbers: at or above `high` is good, at or below
 `low` is not, and what lies between is not learned from. The group is the repository, None without one.
 """
@@ -9,7 +9,9 @@ import gzip
 import json
 import math
 import zlib
+from array import array
 from collections.abc import Iterator
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,13 @@ def judge_files(path: Path) -> list[Path]:
 
 def from_documents(documents: Path, scores: Path | None, low: float, high: float) -> Iterator[Labelled]:
     """Documents by their one score in the table `scores`, or without it by their `quality`."""
+    for text, repo, value in valued(documents, scores):
+        if not low < value < high:
+            yield text, repo, value >= high
+
+
+def valued(documents: Path, scores: Path | None) -> Iterator[tuple[str, str | None, float]]:
+    """Texts, repositories and values of the documents that have one: the one score of `scores`, or their `quality`."""
     known = read_scores(scores) if scores else {}
     if len(known) > 1:
         raise InputError(f"{scores} holds the scores {', '.join(known)}", "learn from a table with one score")
@@ -55,8 +64,31 @@ def from_documents(documents: Path, scores: Path | None, low: float, high: float
         row = batch.to_pydict()
         values = (next(iter(known.values())).of(row["id"]).tolist() if known else []) if scores else row["quality"]
         for text, repo, value in zip(row["text"], row["repo"], values or [None] * batch.num_rows, strict=True):
-            if text and value is not None and not math.isnan(value) and not low < value < high:
-                yield text, repo, value >= high
+            if text and value is not None and not math.isnan(value):
+                yield text, repo, value
+
+
+def from_tables(good: Path | None, other: Path | None, sample: int | None) -> Iterator[Labelled]:
+    """Documents of two tables, of each those `sample` of the smallest hashes of their ids, all without it."""
+    for table, label in ((good, True), (other, False)):
+        if table:
+            least = _smallest(table, sample) if sample else None
+            for batch in read_batches(table, ["id", "text", "repo"]):
+                for row in batch.to_pylist():
+                    if row["text"] and (least is None or _mark(row["id"]) <= least):
+                        yield row["text"], row["repo"], label
+
+
+def _smallest(table: Path, count: int) -> int:
+    """The mark of the last document of the sample."""
+    marks = array("Q")
+    for batch in read_batches(table, ["id"]):
+        marks.extend(map(_mark, batch.column("id").to_pylist()))
+    return sorted(marks)[: max(1, count)][-1] if marks else 0
+
+
+def _mark(id: str) -> int:
+    return int.from_bytes(blake2b(id.encode(), digest_size=8).digest())
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

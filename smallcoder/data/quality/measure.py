@@ -75,11 +75,15 @@ def at(threshold: float, probabilities: Array, positive: Array) -> dict[str, Any
     called = probabilities >= threshold
     right, wrong = int((called & positive).sum()), int((called & ~positive).sum())
     missed = int((~called & positive).sum())
+    return figures(right, wrong, missed, len(positive) - right - wrong - missed)
+
+
+def figures(right: int, wrong: int, missed: int, left: int) -> dict[str, Any]:
+    """Precision, recall and F1 with their 95% intervals from the counts of true and false positives and negatives."""
     precision, recall = _share(right, right + wrong), _share(right, right + missed)
     star = _share(right, right + wrong + missed)
     low, high = star["interval"]
     f1 = {"share": _f1(star["share"]), "interval": (_f1(low), _f1(high))}
-    left = len(positive) - right - wrong - missed
     counts = {"true_positive": right, "false_positive": wrong, "false_negative": missed, "true_negative": left}
     return {"precision": precision, "recall": recall, "f1": f1, "counts": counts}
 

@@ -9,13 +9,20 @@ fastText reads a line, splits it at white space and takes `__label__x` and `</s>
   which bigrams see. Indentation, tabs and control characters are left out; what is not ASCII counts as small letters.
 
 One compiled pass, 150 MB a CPU-second. It knows no language: strings and comments are words like others.
+
+Instead the words can be the tokens of a tokenizer, as numbers: Ling-Coder-Lite (arXiv 2503.17793, section 2.3.1) and
+DeepSeek-Coder-V2 train fastText on those of a byte-pair encoding. That reads 2 MB a CPU-second.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
-import numba as nb
 import numpy as np
 
+from smallcoder.core.errors import InputError
+from smallcoder.data.compiled import compiled
 from smallcoder.data.kernels import Array
 
 FORM = 1  # raise it when the same text would now give other words: models remember theirs
@@ -46,7 +53,28 @@ def one_line(texts: Sequence[str | None]) -> list[str]:
     return [data[start:end].decode() for start, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
 
 
-@nb.njit(nogil=True, cache=True)
+def token_lines(tokenizer: Path, texts: Sequence[str | None]) -> list[str]:
+    """The tokens of the head of each text as numbers with single spaces between them, by a tokenizer.json."""
+    known = _tokenizer(tokenizer)
+    heads = [(text or "")[:CHARACTERS].encode("utf-8", "replace").decode() for text in texts]
+    return [
+        " ".join(map(str, known.encode(head, add_special_tokens=False).ids)) if head.strip() else "" for head in heads
+    ]
+
+
+@lru_cache(maxsize=1)
+def _tokenizer(path: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # the library has no exceptions of its own
+        raise InputError(
+            f"{path} is no tokenizer ({str(error)[:100]})", "name a folder with a tokenizer.json"
+        ) from None
+
+
+@compiled
 def _words(bounds: Array, data: Array) -> tuple[Array, Array]:
     """The lines of all texts end to end, uint8, and where each ends, int64 [texts]."""
     out = np.empty(3 * (bounds[-1] - bounds[0]) + 1, np.uint8)

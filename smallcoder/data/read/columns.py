@@ -13,7 +13,7 @@ from typing import Any
 from smallcoder.core.errors import InputError
 from smallcoder.core.records import record_id
 from smallcoder.data.engine import parallel_map
-from smallcoder.data.language import programming_language
+from smallcoder.data.language import named, programming_language
 from smallcoder.data.read.blobs import IN_FLIGHT, Blobs
 from smallcoder.data.read.config import Config, Row
 from smallcoder.data.read.files import PREVIEW, batched, text_of, writable
@@ -33,7 +33,6 @@ NAMES = {
 }
 ABOUT_BLOBS = ("blob_id", "src_encoding", "length_bytes", "is_vendor")
 NESTED = "files"
-LANGUAGE_NAMES = {"c++": "cpp", "c#": "csharp"}  # data sets' spellings that are not ours in lower case
 INT64 = 1 << 63
 EMPTY: tuple[object, ...] = (None, "", b"", [])
 
@@ -58,8 +57,8 @@ class Reader:
         text, reason = self._text(place, record)
         row: dict[str, Any] = {name: _word(record, name, place) for name in ("repo", "revision", "path", "license")}
         row["path"] = (row["path"] or "").lstrip("/") or None  # The Stack v2 writes "/" for the top
-        lang = (_word(record, "lang", place) or "").lower()
-        row["lang"] = LANGUAGE_NAMES.get(lang, lang) or programming_language(row["path"] or "", text or "")
+        lang = _word(record, "lang", place)
+        row["lang"] = named(lang) if lang else programming_language(row["path"] or "", text or "")
         row |= {name: _count(record, name, place) for name in ("stars", "forks")}
         quality = _number(record, "quality", place)
         row["quality"] = None if quality is None or abs(quality) > INT64 else float(quality)

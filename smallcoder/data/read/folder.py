@@ -7,6 +7,7 @@ and virtual environments are passed over, and links are not followed.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +18,8 @@ from smallcoder.data.read.config import Config, Row
 from smallcoder.data.read.files import SourceFile, is_license, loaded, measured, unwanted, visible
 
 ROOT_MARKS = (".git", "pyproject.toml", "setup.py")
+COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")  # SHA-1 or SHA-256
+HOPS = 5  # from one symbolic ref to the next, as git allows
 
 
 def batches(source: str, config: Config) -> Iterator[list[Row]]:
@@ -30,8 +33,10 @@ def expect(source: str, config: Config) -> Size:
 
 
 def outside(source: str) -> dict[str, str]:
-    """A fingerprint of the folder."""
-    return {source: fingerprint(Path(source).expanduser())}
+    """A fingerprint of the folder, which changes with its files and with the commits that are checked out."""
+    folder = Path(source).expanduser()
+    commits = (commit_of(repository) or "" for repository, _ in repositories(folder))
+    return {source: blake2b("\n".join((fingerprint(folder), *commits)).encode(), digest_size=8).hexdigest()}
 
 
 def _files(source: str, config: Config, license_of: Callable[[Path], str | None]) -> Iterator[SourceFile]:
@@ -72,21 +77,43 @@ def license_of(repository: Path) -> str | None:
 
 
 def commit_of(repository: Path) -> str | None:
-    """The commit that is checked out, None without git."""
+    """The commit that is checked out: also of a linked work tree or a submodule, whose `.git` is a file.
+
+    Read from git's own files (gitrepository-layout(5)), so without the command. None without git, before the first
+    commit, and where branches are kept in the `reftable` format.
+    """
     git = repository / ".git"
+    if link := _line(git):
+        git = repository / link.removeprefix("gitdir: ")
+    shared = git / _line(git / "commondir")  # a linked work tree has its branches in the main one
+    found = _line(git / "HEAD")
+    for _ in range(HOPS):
+        if not found.startswith("ref: "):
+            break
+        name = found.removeprefix("ref: ")
+        found = _line(git / name) or _line(shared / name) or _packed(shared / "packed-refs", name)
+    return found if COMMIT.fullmatch(found) else None
+
+
+def _line(path: Path) -> str:
+    """The first line of a file, cut at the length of a path; "" without such a file."""
+    return next((os.fsdecode(line[: 1 << 12]) for line in _lines(path)), "")
+
+
+def _packed(path: Path, name: str) -> str:
+    """The commit of a branch among those that git has packed into one file."""
+    wanted = os.fsencode(f" {name}")
+    return next((os.fsdecode(line.split(b" ")[0]) for line in _lines(path) if line.endswith(wanted)), "")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """The lines of a regular file, none of anything else: opening a pipe would never end."""
     try:
-        head = (git / "HEAD").read_text(encoding="utf-8").strip()
-        if not head.startswith("ref: "):
-            return head
-        name = head.removeprefix("ref: ")
-        if (git / name).is_file():
-            return (git / name).read_text(encoding="utf-8").strip()
-        for line in (git / "packed-refs").read_text(encoding="utf-8").splitlines():
-            if line.endswith(" " + name):
-                return line.split(" ")[0]
-    except (OSError, UnicodeDecodeError):
-        pass
-    return None
+        if path.is_file():
+            with path.open("rb") as file:
+                yield from (line.rstrip(b"\r\n") for line in file)
+    except (OSError, ValueError):  # ValueError: a NUL in the path
+        return
 
 
 def fingerprint(path: Path) -> str:

@@ -63,8 +63,8 @@ def files(source: str, config: Config) -> Iterator[SourceFile]:
     whole = folder.resolve()
     name = (whole.parent if whole.name == ".git" else whole).name.removesuffix(".git")
     skip = frozenset(config.skip)
-    with _objects(folder) as read:
-        license = _license(folder, commit, read)
+    with objects(folder) as read:
+        license = license_at(folder, commit, read)
         for entry in _listed(folder, commit, config):
             reason = unwanted(entry.path, skip) or ("too_large" if entry.size > config.max_bytes else None)
             data = read(entry.object) if reason is None else None
@@ -87,14 +87,14 @@ def located(source: str) -> tuple[Path, str]:
 def commit_of(folder: Path, revision: str) -> str:
     """The commit that a revision names, in full."""
     # A revision that starts with "-" would be taken for an option.
-    with _git(folder, "rev-parse", "--verify", "--quiet", f"{revision.lstrip('-')}^{{commit}}") as out:
+    with output(folder, "rev-parse", "--verify", "--quiet", f"{revision.lstrip('-')}^{{commit}}") as out:
         commit = out.read(PIECE).decode("ascii", "replace").strip()
     if not commit:
         raise InputError(f"{folder} has no revision {revision}", "name a branch, a tag or a commit")
     return commit
 
 
-def _license(folder: Path, commit: str, read: "Reader") -> str | None:
+def license_at(folder: Path, commit: str, read: "Reader") -> str | None:
     top = [entry for entry in _tree(folder, commit) if is_license(entry.path) and entry.size <= LICENSE_BYTES]
     texts = (read(entry.object) or b"" for entry in top)
     return license_of_files(text.decode("utf-8", "replace") for text in texts)
@@ -108,7 +108,7 @@ def _listed(folder: Path, commit: str, config: Config) -> Iterator[Entry]:
 
 def _tree(folder: Path, commit: str, *options: str) -> Iterator[Entry]:
     """The regular files of a commit, streamed."""
-    with _git(folder, "ls-tree", "-z", "--long", "--full-tree", *options, commit) as out:
+    with output(folder, "ls-tree", "-z", "--long", "--full-tree", *options, commit) as out:
         rest = b""
         count = 0
         while piece := out.read(PIECE):
@@ -148,15 +148,15 @@ class Reader:
 
 
 @contextmanager
-def _objects(folder: Path) -> Iterator[Reader]:
-    with _started(folder, "cat-file", "--batch") as (process, _):
+def objects(folder: Path) -> Iterator[Reader]:
+    with started(folder, "cat-file", "--batch") as (process, _):
         yield Reader(folder, process)
 
 
 @contextmanager
-def _git(folder: Path, *arguments: str) -> Iterator[IO[bytes]]:
+def output(folder: Path, *arguments: str) -> Iterator[IO[bytes]]:
     """The output of a git command. Raises InputError with git's own words where it fails."""
-    with _started(folder, *arguments) as (process, complaints):
+    with started(folder, *arguments) as (process, complaints):
         assert process.stdout
         yield process.stdout
         failed = process.wait() != 0
@@ -167,7 +167,7 @@ def _git(folder: Path, *arguments: str) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _started(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", IO[bytes]]]:
+def started(folder: Path, *arguments: str) -> Iterator[tuple["subprocess.Popen[bytes]", IO[bytes]]]:
     """A git command and the file of its complaints, which cannot fill up as a pipe would."""
     folder = folder.resolve()
     # Only this folder, whatever repository lies around it or is set for the caller, and no fetch of missing objects.

@@ -8,10 +8,11 @@ Bounded memory: one line, or a batch of parquet rows of about BATCH_BYTES. A row
 size.
 """
 
+import codecs
 import csv
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
@@ -50,12 +51,15 @@ def outside(source: str) -> dict[str, str]:
     return {source: fingerprint(source, ENDINGS)}
 
 
-def records(place: Place, limit: int) -> Iterator[tuple[str, Record]]:
+Wanted = Callable[[Iterable[str]], list[str]]  # those of a table's columns to read; none where it is of no use
+
+
+def records(place: Place, limit: int, wanted: Wanted = columns.wanted) -> Iterator[tuple[str, Record]]:
     """Where each record stands and its fields; None for a line of more than `limit` bytes."""
     kind = place.name.removesuffix(".gz").removesuffix(".zst").rpartition(".")[2]
     with place.open() as file:
         if kind == "parquet":
-            yield from _parquet(file, place.name)
+            yield from _parquet(file, place.name, wanted)
         elif kind == "jsonl":
             yield from _jsonl(decompressed(file, place.name), place.name, limit)
         else:
@@ -111,9 +115,10 @@ def _csv(file: IO[bytes], name: str, limit: int) -> Iterator[tuple[str, Record]]
     csv.field_size_limit(max(csv.field_size_limit(), limit))
     header: list[str] | None = None
     for place, line in lines(file, name, limit, quoted=True):
-        fields = _fields(line, place) if line is not None else None
+        start = codecs.BOM_UTF8 if header is None else b""  # it would make a quotation mark behind it a letter
+        fields = _fields(line.removeprefix(start), place) if line is not None else None
         if header is None:
-            header = [field.removeprefix("\ufeff") for field in fields or ()]
+            header = fields or []
         elif fields is None:
             yield place, None
         elif fields and len(fields) != len(header):
@@ -140,15 +145,15 @@ def _utf8_or_bytes(field: str) -> str | bytes:
     return field
 
 
-def _parquet(file: IO[bytes], name: str) -> Iterator[tuple[str, Record]]:
-    for found in _parquet_batches(file, name):
+def _parquet(file: IO[bytes], name: str, wanted: Wanted) -> Iterator[tuple[str, Record]]:
+    for found in _parquet_batches(file, name, wanted):
         yield from ((name, record) for record in found)
 
 
-def _parquet_batches(file: IO[bytes], name: str) -> Iterator[list[dict[str, Any]]]:
+def _parquet_batches(file: IO[bytes], name: str, wanted: Wanted) -> Iterator[list[dict[str, Any]]]:
     try:
         with pq.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False) as table:
-            chosen = columns.wanted(table.schema_arrow.names)
+            chosen = wanted(table.schema_arrow.names)
             if not chosen:
                 fields = ", ".join(table.schema_arrow.names) or "none"
                 raise InputError(f"{name} has no text (its fields are {fields})", "name the field `text` or `content`")

@@ -177,7 +177,6 @@ def harmless_email(local: bytes, domain: bytes) -> bool:
     low = local.lower()
     return (
         names[-1] not in TOPS
-        or names[-1] in RESERVED_TOPS
         or names[-2] in STAND_IN_NAMES
         or len(set(names[-2])) == 1
         or low in STAND_IN_LOCALS

@@ -5,7 +5,10 @@ from importlib import import_module
 
 from smallcoder.repos.imports import Language
 
-MODULES = ("python",)
+MODULES = (
+    "c", "csharp", "dart", "go", "java", "javascript", "kotlin", "lua", "php", "python", "ruby", "rust", "scala",
+    "swift",
+)  # fmt: skip
 
 
 @cache

@@ -1,0 +1,1 @@
+"""Judges: language models behind any OpenAI-compatible server that put numbers on documents."""

@@ -1,0 +1,103 @@
+"""Mixture of experts: a few of many small feed-forwards a token, chosen by a router, and some that every token sees.
+
+The layer of Ling-Lite (arXiv 2503.05139) and DeepSeekMoE (arXiv 2401.06066): many fine-grained routed experts, shared
+ones beside them as one wider feed-forward. The router's softmax runs over all experts, in fp32; the `active` largest
+shares are taken and, with `renormalise`, made to sum to 1. No token is dropped and no capacity is set: assignments are
+sorted by expert and all experts run as one grouped matrix product (`torch.nn.functional.grouped_mm`).
+
+Shapes: N tokens, D width, E experts, A active of them, F their ffn.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import grouped_mm, linear, silu
+
+from smallcoder.model.config import Experts
+
+
+class Routing(NamedTuple):
+    """How one layer spread a batch over its experts.
+
+    balance: the load-balancing loss of Switch (arXiv 2101.03961, equation 4), E times the sum over experts of their
+    share of the assignments and their mean probability: 1 where both are even. z: mean squared log-partition of the
+    router's logits (ST-MoE, arXiv 2202.08906, equation 5). load: each expert's share of the assignments, [E].
+    Padding counts like any token.
+    """
+
+    balance: Tensor
+    z: Tensor
+    load: Tensor
+
+
+class RoutedExperts(nn.Module):
+    """The weights of all routed experts of a layer, each matrix [E, out, in]."""
+
+    def __init__(self, count: int, width: int, ffn: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Parameter(torch.empty(count, ffn, width))
+        self.up_proj = nn.Parameter(torch.empty(count, ffn, width))
+        self.down_proj = nn.Parameter(torch.empty(count, width, ffn))
+
+    def forward(self, x: Tensor, ends: Tensor) -> Tensor:
+        """down(silu(gate(x)) * up(x)) of rows [M, D] sorted by expert, expert e's before row `ends[e]` (int32)."""
+        gate, up, down = (weight.to(x.dtype).mT for weight in (self.gate_proj, self.up_proj, self.down_proj))
+        return grouped_mm(silu(grouped_mm(x, gate, offs=ends)) * grouped_mm(x, up, offs=ends), down, offs=ends)
+
+
+class SharedExperts(nn.Module):
+    """The experts that every token sees, as one gated feed-forward."""
+
+    def __init__(self, width: int, ffn: int) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(width, ffn, bias=False)
+        self.up_proj = nn.Linear(width, ffn, bias=False)
+        self.down_proj = nn.Linear(ffn, width, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class ExpertLayer(nn.Module):
+    """What stands in a layer where a dense model has its feed-forward."""
+
+    def __init__(self, config: Experts, width: int) -> None:
+        super().__init__()
+        self.config = config
+        self.gate = nn.Linear(width, config.count, bias=False)
+        self.experts = RoutedExperts(config.count, width, config.ffn)
+        if config.shared:
+            self.shared_experts = SharedExperts(width, config.shared * config.ffn)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Routing]:
+        """[B, T, D] -> the same, and how the tokens were spread."""
+        flat = x.flatten(0, 1)
+        if torch.is_autocast_enabled(x.device.type):  # matrix products outside `linear` are not cast by themselves
+            flat = flat.to(torch.get_autocast_dtype(x.device.type))
+        shares, chosen, routing = self._route(flat)
+        count, active = self.config.count, self.config.active
+        order = chosen.flatten().argsort(stable=True)  # assignments by expert, [N * A]
+        ends = torch.zeros(count, dtype=torch.int32, device=x.device)
+        ends = ends.scatter_add(0, chosen.flatten(), torch.ones_like(chosen.flatten(), dtype=torch.int32)).cumsum(0)
+        tokens = order // active
+        out = self.experts(flat[tokens], ends.to(torch.int32)) * shares.flatten()[order, None].to(flat.dtype)
+        y = torch.zeros_like(flat).index_add(0, tokens, out)
+        if self.config.shared:
+            y = y + self.shared_experts(flat)
+        return y.view(x.shape).to(x.dtype), routing
+
+    def _route(self, flat: Tensor) -> tuple[Tensor, Tensor, Routing]:
+        """Shares and numbers of each token's experts, [N, A] both, and the `Routing`."""
+        with torch.autocast(flat.device.type, enabled=False):
+            logits = linear(flat.float(), self.gate.weight.float())
+        probabilities = logits.softmax(-1)
+        shares, chosen = probabilities.topk(self.config.active, dim=-1)
+        if self.config.renormalise:
+            shares = shares / shares.sum(-1, keepdim=True)
+        ones = torch.ones_like(chosen.flatten(), dtype=torch.float32)
+        load = (
+            torch.zeros(self.config.count, device=flat.device).scatter_add(0, chosen.flatten(), ones) / chosen.numel()
+        )
+        balance = self.config.count * (load * probabilities.mean(0)).sum()
+        return shares, chosen, Routing(balance, logits.logsumexp(-1).square().mean(), load)

@@ -1,0 +1,116 @@
+"""Documents with spans: marks become special tokens and nothing else does, middles are those offered."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smallcoder.core.errors import InputError
+from smallcoder.core.records import DOCUMENT, SPAN
+from smallcoder.tokens.cut import Cutter, Infill
+from smallcoder.tokens.fim import FimSpec
+from smallcoder.tokens.marked import Spans, encode_marked
+
+from .conftest import document_rows, write
+from .test_packing import pack, plain_text, segments
+
+NAME, FILE = "<|repo_name|>", "<|file_sep|>"
+
+
+def joined(files: list[tuple[str, str]]) -> tuple[str, list[tuple[int, int, str]]]:
+    """Files below each other under marked headings, every line of them a middle."""
+    data = f"{NAME}r\n".encode()
+    spans = [(0, len(NAME), "mark")]
+    for path, text in files:
+        spans.append((len(data), len(data) + len(FILE), "mark"))
+        data += f"{FILE}{path}\n".encode()
+        for line in text.splitlines(keepends=True):
+            spans.append((len(data), len(data) + len(line.encode()), "statement"))
+            data += line.encode()
+    return data.decode(), spans
+
+
+class Recorder:
+    """Takes the pieces of a cutter."""
+
+    def __init__(self) -> None:
+        self.pieces: list[list[int]] = []
+
+    def add(self, key: int, ids: list[int]) -> None:
+        self.pieces.append(ids)
+
+
+TEXTS = st.lists(st.sampled_from(["x", "é", "🙂", "\n", " = 1\n", FILE, NAME]), max_size=60).map("".join)
+FILES = st.lists(st.tuples(st.text("abc/. ", max_size=9), TEXTS), max_size=6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(files=FILES, rate=st.sampled_from([0.0, 0.5, 1.0]), order=st.sampled_from([0.0, 1.0]))
+def test_every_marked_document_comes_back(encoder, files, rate, order):
+    text, spans = joined(files)
+    (document,) = encode_marked(encoder, [("id", text, spans)], 1)
+    special = {encoder.token_id(mark) for mark in (NAME, FILE)}
+    assert [at for at, id in enumerate(document.ids) if id in special] == document.marks
+    assert len(document.marks) == 1 + len(files)
+    assert encoder.decode(document.ids) == text
+    recorder = Recorder()
+    Cutter(encoder, 64, Infill(FimSpec(), rate, 0.7, 0.5, order), seed=3).cut(document, recorder)  # pyright: ignore
+    assert all(0 < len(piece) <= 65 for piece in recorder.pieces)
+    assert "".join(plain_text(piece, encoder) for piece in recorder.pieces) == text
+    marked = {encoder.token_id(f"<|fim_{name}|>") for name in ("prefix", "middle", "suffix")}
+    for piece in recorder.pieces:  # what is rearranged holds no mark
+        first = next((at for at, id in enumerate(piece) if id in marked), len(piece))
+        assert not special & set(piece[first:])
+
+
+def test_middles_are_those_offered_and_come_from_the_last_file(encoder):
+    files = [(f"{name}.py", "".join(f"{name}_{line} = {line}\n" for line in range(5))) for name in "abc"]
+    text, spans = joined(files)
+    (document,) = encode_marked(encoder, [("id", text, spans)], 1)
+    middle = encoder.token_id("<|fim_middle|>")
+    seen = set()
+    for seed in range(40):
+        recorder = Recorder()
+        cutter = Cutter(encoder, 1024, Infill(FimSpec(), 1.0, 1.0, 0.5, 0.0), seed)
+        cutter.cut(document, recorder)  # pyright: ignore[reportArgumentType]
+        (piece,) = recorder.pieces
+        seen.add(encoder.decode(piece[piece.index(middle) + 1 : -1]))
+        assert cutter.facts()["fim_syntax"] == 1
+    assert seen == {f"c_{line} = {line}\n" for line in range(5)}
+
+
+def test_pack_reads_spans_beside_documents(tokenizer, encoder, tmp_path):
+    """Some documents have spans and some none; a sample keeps those of the chosen."""
+    rows = document_rows()[:12]
+    spans = []
+    for row in rows[::2]:
+        row["text"], places = joined([(row["path"], row["text"]), ("b.py", "b = 1\n")])
+        spans += [{"id": row["id"], "kind": kind, "start": start, "end": end} for start, end, kind in places]
+    documents, table = write(tmp_path / "documents", DOCUMENT, rows), write(tmp_path / "spans", SPAN, spans)
+    packed, facts = pack(documents, tokenizer, tmp_path / "all", spans=table, fim_rate=0.5)
+    tokens = packed.tokens.ravel().tolist()
+    assert tokens.count(encoder.token_id(NAME)) == 6
+    assert tokens.count(encoder.token_id(FILE)) == 12
+    assert 0 < facts["fim_syntax"] < facts["fim_pieces"]
+    _, some = pack(documents, tokenizer, tmp_path / "some", spans=table, sample_bytes=20_000)
+    assert 0 < some["documents"] < 12
+    parts = sorted(ids.tolist() for ids, _ in segments(packed))
+    again, _ = pack(documents, tokenizer, tmp_path / "again", spans=table, fim_rate=0.5, workers=1)
+    assert sorted(ids.tolist() for ids, _ in segments(again)) == parts
+
+
+@pytest.mark.parametrize(
+    "span", [(0, 3, "mark"), (-1, 2, "mark"), (4, 99, "mark"), (0, 1, "mark"), (1, 2, "block"), (2, 2, "block")]
+)
+def test_spans_of_another_text_are_refused(encoder, span):
+    """No special token there, outside the text, inside a character, empty."""
+    with pytest.raises(InputError):
+        encode_marked(encoder, [("id", "é = 1\n", [span])], 1)
+
+
+def test_spans_of_another_table_are_refused(tmp_path):
+    rows = [{"id": name, "kind": "mark", "start": 0, "end": 1} for name in "aab"]
+    spans = Spans(write(tmp_path / "spans", SPAN, rows))
+    assert len(spans.of("a")) == 2
+    assert spans.of("c") == []
+    with pytest.raises(InputError, match="document b"):
+        spans.close()

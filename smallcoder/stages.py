@@ -60,6 +60,7 @@ STAGES: dict[str, Stage] = {
         optional=("heldout", "model"),
         resumable=True,
     ),
+    "execute": Stage("smallcoder.evaluate.execution", inputs=("documents",)),
     "evaluate": Stage("smallcoder.evaluate.problems", inputs=("problems", "model"), resumable=True),
     "perplexity": Stage("smallcoder.evaluate.perplexity", inputs=("documents", "model")),
     "infilling": Stage("smallcoder.evaluate.infilling", inputs=("documents", "model")),

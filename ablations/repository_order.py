@@ -27,7 +27,7 @@ from smallcoder.tokens.marked import Spans
 DECLARED = re.compile(r"^(?:class|def|async def) +(\w{4,})|^([A-Z_]{4,}) *=", re.MULTILINE)
 IMPORT = re.compile(r"\s*(?:from|import)\b")
 WORD = re.compile(r"\w+")
-PER_FILE = 8  # lines, at most
+PER_FILE = 2  # lines, at most
 LONGEST = 64  # tokens of a line
 RESAMPLES = 10_000
 

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.html import HTMLTree
-from trafilatura import extract
+from trafilatura import extract  # pyright: ignore[reportMissingImports]
 
 from smallcoder.data.pages.html import page_text
 

@@ -61,7 +61,7 @@ STAGES: dict[str, Stage] = {
         resumable=True,
     ),
     "execute": Stage("smallcoder.evaluate.execution", inputs=("documents",)),
-    "evaluate": Stage("smallcoder.evaluate.problems", inputs=("problems", "model"), resumable=True),
+    "evaluate": Stage("smallcoder.evaluate.problems", version=2, inputs=("problems", "model"), resumable=True),
     "perplexity": Stage("smallcoder.evaluate.perplexity", inputs=("documents", "model")),
     "infilling": Stage("smallcoder.evaluate.infilling", inputs=("documents", "model")),
     "gguf": Stage("smallcoder.quantize.stage", inputs=("model",), optional=("problems",)),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from smallcoder.core.errors import ToolError
 from smallcoder.core.progress import track
 from smallcoder.core.records import DOCUMENT
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
@@ -41,7 +42,7 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. Raises InputError for an unknown language, EmptyError where nothing is kept,
-    ToolError where no sandbox can be built.
+    ToolError where no sandbox can be built, or none of the languages runs in it.
     """
     from smallcoder.sandbox import Job, Limits, Program, Sandbox
     from smallcoder.sandbox.sandbox import known
@@ -53,6 +54,10 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         Sandbox(config.workers, languages=sorted(set(names.values())), unsafe=config.unsafe) as sandbox,
         Sieve(out, DOCUMENT) as sieve,
     ):
+        if sandbox.missing.keys() >= set(names.values()):
+            raise ToolError(
+                f"nothing can be tried here ({'; '.join(sandbox.missing.values())})", "see `smallcoder check`"
+            )
         for batch in track(read_batches(inputs["documents"], batch_rows=BATCH), "execute", unit="batches"):
             langs, texts = batch["lang"].to_pylist(), batch["text"].to_pylist()
             tried = [number for number, lang in enumerate(langs) if lang in names]

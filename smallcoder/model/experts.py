@@ -75,29 +75,27 @@ class ExpertLayer(nn.Module):
         flat = x.flatten(0, 1)
         if torch.is_autocast_enabled(x.device.type):  # matrix products outside `linear` are not cast by themselves
             flat = flat.to(torch.get_autocast_dtype(x.device.type))
-        shares, chosen, routing = self._route(flat)
-        count, active = self.config.count, self.config.active
+        shares, chosen, counts, routing = self._route(flat)
         order = chosen.flatten().argsort(stable=True)  # assignments by expert, [N * A]
-        ends = torch.zeros(count, dtype=torch.int32, device=x.device)
-        ends = ends.scatter_add(0, chosen.flatten(), torch.ones_like(chosen.flatten(), dtype=torch.int32)).cumsum(0)
-        tokens = order // active
-        out = self.experts(flat[tokens], ends.to(torch.int32)) * shares.flatten()[order, None].to(flat.dtype)
+        tokens = order // self.config.active
+        out = self.experts(flat[tokens], counts.cumsum(0).to(torch.int32)) * shares.flatten()[order, None].to(
+            flat.dtype
+        )
         y = torch.zeros_like(flat).index_add(0, tokens, out)
         if self.config.shared:
             y = y + self.shared_experts(flat)
         return y.view(x.shape).to(x.dtype), routing
 
-    def _route(self, flat: Tensor) -> tuple[Tensor, Tensor, Routing]:
-        """Shares and numbers of each token's experts, [N, A] both, and the `Routing`."""
+    def _route(self, flat: Tensor) -> tuple[Tensor, Tensor, Tensor, Routing]:
+        """Shares and numbers of each token's experts, [N, A] both; each expert's assignments, [E]; the `Routing`."""
         with torch.autocast(flat.device.type, enabled=False):
             logits = linear(flat.float(), self.gate.weight.float())
         probabilities = logits.softmax(-1)
         shares, chosen = probabilities.topk(self.config.active, dim=-1)
         if self.config.renormalise:
             shares = shares / shares.sum(-1, keepdim=True)
-        ones = torch.ones_like(chosen.flatten(), dtype=torch.float32)
-        load = (
-            torch.zeros(self.config.count, device=flat.device).scatter_add(0, chosen.flatten(), ones) / chosen.numel()
-        )
+        picked = chosen.flatten()
+        counts = picked.new_zeros(self.config.count).scatter_add(0, picked, torch.ones_like(picked))
+        load = counts / picked.numel()
         balance = self.config.count * (load * probabilities.mean(0)).sum()
-        return shares, chosen, Routing(balance, logits.logsumexp(-1).square().mean(), load)
+        return shares, chosen, counts, Routing(balance, logits.logsumexp(-1).square().mean(), load)

@@ -24,7 +24,7 @@ class Config(StageConfig):
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/spans. Raises EmptyError where no document has a middle, ToolError without tree-sitter."""
+    """Fill out/spans. Raises EmptyError where no document has a middle."""
     batches = read_batches(inputs["documents"], ("id", "text", "lang"), BATCH)
     counts: Counter[str] = Counter()
     with TableWriter(out / "spans", SPAN) as writer:

@@ -59,7 +59,7 @@ class Config(StageConfig):
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill the four tables. Raises EmptyError where no repository is kept, ToolError without tree-sitter."""
+    """Fill the four tables. Raises EmptyError where no repository is kept."""
     from smallcoder.repos.arrange import arrange
     from smallcoder.repos.gather import by_repository
 

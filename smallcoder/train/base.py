@@ -10,12 +10,11 @@
     use = "train"
     from = { packed = "packed", tokenizer = "base", model = "base" }
 
-Writes model/ and tokenizer/ with the checkpoint's own files, linked rather than copied where the file system can, and
-with the record of how the model fills in the middle, which the names of its special tokens tell. Weights must be
-safetensors: pickled ones can run code. Nothing is converted; what the decoder cannot be is refused here, by name.
+Writes model/ and tokenizer/ with copies of the checkpoint's own files, and the record of how the model fills in the
+middle, which the names of its special tokens tell. Weights must be safetensors: pickled ones can run code. Nothing is
+converted; what the decoder cannot be is refused here, by name.
 """
 
-import os
 import shutil
 from pathlib import Path
 
@@ -54,9 +53,8 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         target.mkdir()
     for path in sorted(folder.iterdir()):
         if path.is_file() and any(map(path.match, WANTED)):
-            _link(path, model / path.name)
-            if path.name in TOKENIZER_FILES:
-                _link(path, tokenizer / path.name)
+            for target in (model, tokenizer) if path.name in TOKENIZER_FILES else (model,):
+                shutil.copyfile(path, target / path.name)
     fim = known_fim(encoder)
     if fim and not (folder / FILE).exists():
         for target in (model, tokenizer):
@@ -104,11 +102,3 @@ def _folder(path: str) -> Path:
         raise InputError(
             f"{path} cannot be fetched ({detail})", "check its name, the network and `hf auth login`"
         ) from None
-
-
-def _link(path: Path, target: Path) -> None:
-    """A hub's cache holds links to its files; a link to what they point at stays when the cache goes."""
-    try:
-        os.link(path.resolve(), target)
-    except OSError:
-        shutil.copyfile(path, target)

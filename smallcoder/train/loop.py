@@ -71,8 +71,6 @@ class Trainer:
         self.optimizers = Optimizers(decoder, config.muon_lr, config.embedding_lr, config.adam_lr, config.weight_decay)
         self.order = RowOrder(len(packed), config.batch, config.seed)
         self.tally = Tally()
-        # Taken out of the settings here: compilation sees plain numbers only.
-        self.balance = (config.experts.balance, config.experts.z) if config.experts else (0.0, 0.0)
         self.loss = torch.compile(self._loss, fullgraph=True, dynamic=False) if machine.compile else self._loss
 
     def run(self) -> float:
@@ -106,7 +104,7 @@ class Trainer:
             routing: list[Routing] = []
             logits = self.decoder(batch.tokens, positions, mask, routing)
         loss = language_model(logits, batch.labels, self.config.z_loss)
-        return with_routing(loss, routing, *self.balance)
+        return with_routing(loss, routing, self.config.expert_balance, self.config.expert_z)
 
     def _step(self, metrics: BinaryIO) -> float:
         config, tally = self.config, self.tally

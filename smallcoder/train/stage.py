@@ -22,10 +22,7 @@ CURVE_POINTS = 200
 
 
 class Experts(BaseModel):
-    """A mixture of experts in every layer: of `count`, each of size `ffn`, a token uses `active`, and `shared` always.
-
-    `balance` and `z` weigh the router's losses; those of Switch and ST-MoE are 0.01 and 0.001.
-    """
+    """A mixture of experts in every layer: of `count` of size `ffn` a token uses `active`, and `shared` ones always."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,8 +30,6 @@ class Experts(BaseModel):
     active: int = Field(ge=1)
     ffn: int = Field(ge=1)
     shared: int = Field(default=0, ge=0)
-    balance: float = Field(default=0.01, ge=0)
-    z: float = Field(default=0.001, ge=0)
 
 
 class Config(StageConfig):
@@ -60,6 +55,8 @@ class Config(StageConfig):
     lr_floor: float = Field(default=0.0, ge=0, le=1)  # share of the peak rates at the last step
     grad_clip: float = Field(default=1.0, gt=0)
     z_loss: float = Field(default=0.0, ge=0)
+    expert_balance: float = Field(default=0.01, ge=0)  # of the router's losses, where the model has experts: Switch's
+    expert_z: float = Field(default=0.001, ge=0)  # and ST-MoE's weight
     eval_every: int = Field(default=250, ge=1)
     eval_rows: int = Field(default=128, ge=1)
     checkpoint_every: int = Field(default=200, ge=1)
@@ -73,7 +70,9 @@ class Config(StageConfig):
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
     if "model" in inputs:
         return Size(note=f"{config.steps:,} steps")
-    shape = config.layers * config.width * (4 * config.width + 3 * config.ffn)
+    experts = config.experts
+    ffn = (experts.count + experts.shared) * experts.ffn if experts else config.ffn
+    shape = config.layers * config.width * (4 * config.width + 3 * ffn)
     return Size(note=f"{config.steps:,} steps of {config.batch} rows, {shape / 1e6:.1f}M parameters in layers")
 
 
@@ -131,8 +130,11 @@ def _decoder(config: Config, packed: "PackedRows", model: Path | None) -> "Decod
         return load_model(model)
     options = {}
     if config.experts:
-        sizes = config.experts.model_dump(include={"count", "active", "ffn", "shared"})
-        options = {"experts": model_config.Experts(**sizes), "family": "bailing_moe", "qk_norm": False}
+        options = {
+            "experts": model_config.Experts(**config.experts.model_dump()),
+            "family": "bailing_moe",
+            "qk_norm": False,
+        }
     decoder = Decoder(
         model_config.ModelConfig(
             vocab_size=packed.vocab_size,

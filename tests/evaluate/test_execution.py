@@ -2,7 +2,7 @@
 
 import pytest
 
-from smallcoder.core.errors import InputError
+from smallcoder.core.errors import InputError, ToolError
 from smallcoder.core.records import DOCUMENT, record_id
 from smallcoder.core.tables import TableWriter, read_table
 from smallcoder.evaluate.execution import Config, run
@@ -54,6 +54,12 @@ def test_what_must_be_compiled_is(tier, tmp_path):
     rows = {"good": ("cpp", "int main() { return 0; }\n"), "bad": ("cpp", "int main() { return x; }\n")}
     _, dropped = tried(tmp_path, rows, languages=("cpp",))
     assert dropped == {"bad": "does_not_compile"}
+
+
+def test_nothing_to_try_with_is_an_error(tier, tmp_path, monkeypatch):
+    monkeypatch.setattr("smallcoder.sandbox.sandbox.toolchain", lambda name: "python3 is gone")
+    with pytest.raises(ToolError, match="is gone"):
+        tried(tmp_path, CODE)
 
 
 def test_an_unknown_language_is_an_error(tmp_path):

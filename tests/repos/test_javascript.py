@@ -55,64 +55,20 @@ const i = <T,>(x: T) => require("./i");
     assert found({"a.tsx": component, "b.jsx": component, "c.tsx": ""}, "a.tsx") == ["b.jsx"]
 
 
+ENDINGS = {
+    "a": "a.ts", "a.js": "a.ts", "b": "b.tsx", "b.js": "b.tsx", "c": "c.d.ts", "c.js": "c.d.ts", "d": "d.mjs",
+    "e": "e/index.ts", "f": "f/main.js", "g": "g.vue", "h": "h.js", "h/": "h.js", "style.css": "style.css",
+    "i.mjs": "i.mts", "a.ts?raw": "a.ts", "gone": None,
+}  # fmt: skip
+
+
 def test_endings_and_indexes():
-    texts = dict.fromkeys(
-        [
-            "a.ts",
-            "a.js",
-            "b.tsx",
-            "c.d.ts",
-            "d.mjs",
-            "e/index.ts",
-            "e/index.js",
-            "f/main.js",
-            "g.vue",
-            "h.js",
-            "h/index.js",
-        ],
-        "",
-    )
-    texts |= {
-        "f/package.json": '{"main": "main"}',
-        "style.css": "",
-        "i.mts": "",
-        "deep/j.ts": 'import ".."\nimport "."\n',
-    }
-    names = [
-        "a",
-        "a.js",
-        "b",
-        "b.js",
-        "c",
-        "c.js",
-        "d",
-        "e",
-        "f",
-        "g",
-        "h",
-        "h/",
-        "style.css",
-        "i.mjs",
-        "a.ts?raw",
-        "gone",
-    ]
-    texts |= {"main.ts": "".join(f'import "./{name}";\n' for name in names), "index.ts": "", "deep/index.ts": ""}
-    answer = answers(texts, "main.ts", **LANGS)
-    expected = [
-        "a.ts",
-        "a.ts",
-        "b.tsx",
-        "b.tsx",
-        "c.d.ts",
-        "c.d.ts",
-        "d.mjs",
-        "e/index.ts",
-        "f/main.js",
-        "g.vue",
-        "h.js",
-    ]
-    expected += ["h.js", "style.css", "i.mts", "a.ts"]
-    assert [answer[f"./{name}"] for name in names] == [*([path] for path in expected), None]
+    others = ("a.js", "e/index.js", "h/index.js", "index.ts", "deep/index.ts")
+    texts = dict.fromkeys([*filter(None, ENDINGS.values()), *others], "")
+    texts |= {"f/package.json": '{"main": "main"}', "deep/j.ts": 'import ".."\nimport "."\n'}
+    texts["main.ts"] = "".join(f'import "./{name}";\n' for name in ENDINGS)
+    expected = {f"./{name}": path and [path] for name, path in ENDINGS.items()}
+    assert answers(texts, "main.ts", **LANGS) == expected
     assert found(texts, "deep/j.ts") == ["deep/index.ts", "index.ts"]
     plain = {"main.js": 'import "./a"\nimport "./e"\nimport "./b.js"\nimport "../x"\nimport "react"\n'}
     assert answers(texts | plain, "main.js", **LANGS) == {

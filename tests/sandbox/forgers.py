@@ -103,7 +103,7 @@ SCRIPTS: dict[str, tuple[str, str, set[str]]] = {
     "a daemon that holds the output": ("bash", "sleep 1000 &\nexit 0", {"ok"}),
     "host files in bash": (
         "bash",
-        "cat /etc/passwd /etc/shadow /proc/1/environ /root/.bashrc /proc/1/root/etc/passwd && exit 1\necho x > /usr/bin/x && exit 1\ntouch /x && exit 1\nexit 0",
+        "cat /etc/passwd /etc/shadow /proc/1/environ /proc/1/root/etc/passwd && exit 1\necho x > /usr/bin/x && exit 1\ntouch /x && exit 1\nexit 0",
         {"ok"},
     ),
     "a network in bash": (

@@ -214,7 +214,7 @@ HOSTILE: dict[str, tuple[str, set[str]]] = {
     # more of the host
     "environment of others": (
         RAISE_ON + "import os\ndef f(x): return refused(*[lambda p=p: open(p, 'rb').read(1) for p in ('/proc/self/maps', '/proc/1/environ', "
-        "'/proc/self/mem', '/sys/kernel/notes', '/root/.bashrc', '/etc/machine-id', '/etc/ssl/openssl.cnf', '/var/log/dpkg.log')])",
+        "'/proc/self/mem', '/sys/kernel/notes', '/etc/hosts', '/etc/machine-id', '/etc/ssl/openssl.cnf', '/var/log/dpkg.log')])",
         {"ok"},
     ),
     "hard links to the host": (

@@ -1,5 +1,9 @@
 """Documents with spans: marks become special tokens and nothing else does, middles are those offered."""
 
+import json
+import shutil
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,6 +11,7 @@ from hypothesis import strategies as st
 from smallcoder.core.errors import InputError
 from smallcoder.core.records import DOCUMENT, SPAN
 from smallcoder.tokens.cut import Cutter, Infill
+from smallcoder.tokens.encode import load_encoder
 from smallcoder.tokens.fim import FimSpec
 from smallcoder.tokens.marked import Spans, encode_marked
 
@@ -114,3 +119,16 @@ def test_spans_of_another_table_are_refused(tmp_path):
     assert spans.of("c") == []
     with pytest.raises(InputError, match="document b"):
         spans.close()
+
+
+def test_a_tokenizer_that_changes_the_text_gives_back_what_its_tokens_say(tokenizer, tmp_path):
+    """Qwen's composes characters first: places in the text are not places in what is trained on."""
+    shutil.copytree(tokenizer, tmp_path / "nfc")
+    data = json.loads((tmp_path / "nfc" / "tokenizer.json").read_text())
+    (tmp_path / "nfc" / "tokenizer.json").write_text(json.dumps(data | {"normalizer": {"type": "NFC"}}))
+    encoder = load_encoder(tmp_path / "nfc")
+    text, spans = joined([("a.py", "e\u0301 = 'e\u0301\u4f60'\n" * 40), ("b.py", "x = 1\n")])
+    (document,) = encode_marked(encoder, [("id", text, spans)], 1)
+    recorder = Recorder()
+    Cutter(encoder, 64, Infill(FimSpec(), 1.0, 1.0, 0.5, 0.0), seed=1).cut(document, recorder)  # pyright: ignore
+    assert "".join(plain_text(piece, encoder) for piece in recorder.pieces) == unicodedata.normalize("NFC", text)

@@ -130,7 +130,7 @@ def report(
 def serve(
     target: Annotated[str, typer.Argument(metavar="MODEL", help="A run, by name or folder, or a .gguf file.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8080,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:
     """Serve a model over the OpenAI protocol, with /infill for editors."""
@@ -145,8 +145,8 @@ def execute(
     file: Annotated[Path, typer.Argument(help="A program; '-' reads it from standard input.")],
     *,
     lang: Annotated[str | None, typer.Option(metavar="L", help="Its language, where the name does not tell.")] = None,
-    cpu: Annotated[float, typer.Option(help="Seconds of CPU time it may use.")] = 10.0,
-    memory: Annotated[int, typer.Option(help="MiB of memory it may use.")] = 1024,
+    cpu: Annotated[float, typer.Option(min=0.01, max=86_400, help="Seconds of CPU time it may use.")] = 10.0,
+    memory: Annotated[int, typer.Option(min=64, max=1 << 20, help="MiB of memory it may use.")] = 1024,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Run even where no sandbox can be built.")] = False,
 ) -> None:
     """Run one program in the sandbox, with this standard input, and show what it prints. Ends with its exit code."""
@@ -163,8 +163,8 @@ app.add_typer(sandbox, name="sandbox")
 def serve_sandbox(
     *,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8090,
-    workers: Annotated[int, typer.Option(help="Programs that run at the same time.")] = 2,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8090,
+    workers: Annotated[int, typer.Option(min=1, help="Programs that run at the same time.")] = 2,
     lang: Annotated[list[str] | None, typer.Option(metavar="L", help="Languages of programs (default: all).")] = None,
     unsafe: Annotated[bool, typer.Option("--unsafe", help="Run even where no sandbox can be built.")] = False,
 ) -> None:

@@ -154,7 +154,7 @@ def judge(problem: Problem, result: Result) -> Verdict:
         if output.error:
             return Verdict("failed", f"test {number}: {output.error}", result.tier)
         if not same(output.value, wanted, tolerance):
-            return Verdict("failed", f"test {number}: {_show(output.value)}, expected {_show(wanted)}", result.tier)
+            return Verdict("failed", f"test {number}: {show(output.value)}, expected {show(wanted)}", result.tier)
     return Verdict("passed", "", result.tier)
 
 
@@ -183,7 +183,7 @@ def _typed(keys: Any) -> set[Any]:
     return set(map(typed, keys))
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
     try:
         text = repr(value)
     except ValueError:  # Python refuses to write out integers of more than some thousand digits

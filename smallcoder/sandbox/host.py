@@ -35,11 +35,17 @@ class Slot:
         command += [str(Path(__file__).parent), str(os.getpid())]
         self._line, theirs = socket.socketpair()
         quiet = subprocess.DEVNULL
-        with theirs:
-            self._process = subprocess.Popen(
-                command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env={"PYTHONHASHSEED": "0"}, cwd="/",
-                start_new_session=True,
-            )  # fmt: skip
+        try:
+            with theirs:
+                self._process = subprocess.Popen(
+                    command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env={"PYTHONHASHSEED": "0"}, cwd="/",
+                    start_new_session=True,
+                )  # fmt: skip
+        except OSError as error:
+            self._line.close()
+            if self._scratch:
+                discard_folder(self._scratch)
+            raise SlotError(f"the slot cannot start ({error})") from None
         try:
             hello = self._ask({"tier": tier, "scratch": self._scratch, "reads": list(reads)}, _GRACE_SECONDS)
         except SlotError:

@@ -15,7 +15,7 @@ no state. Not covered: programs that need a network.
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
@@ -147,27 +147,19 @@ class Sandbox:
         """
         return self._run(Job(program, inputs, limits or Limits(), **more))
 
-    def run_many(self, jobs: Iterable[Job], progress: Callable[[int], None] | None = None) -> Iterator[Result]:
+    def run_many(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """The results of the jobs in their order. Takes jobs as it needs them and runs at most a few ahead.
 
-        `progress` is called with the number of results so far. Closing the iterator early drops the jobs that have not
-        started.
+        Closing the iterator early drops the jobs that have not started.
         """
         waiting: deque[Future[Result]] = deque()
-        done = 0
         try:
             for job in jobs:
                 waiting.append(self._threads.submit(self._run, job))
                 if len(waiting) >= self.workers * _WINDOW:
                     yield waiting.popleft().result()
-                    done += 1
-                    if progress:
-                        progress(done)
             while waiting:
                 yield waiting.popleft().result()
-                done += 1
-                if progress:
-                    progress(done)
         finally:
             for future in waiting:
                 future.cancel()

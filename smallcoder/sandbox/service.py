@@ -15,7 +15,7 @@ import os
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -55,7 +55,7 @@ def unpack_job(body: bytes) -> Job:
         job = Job(program, limits=limits, **data)
         texts = (program.code, program.entry_point, program.language, job.tests)
         kinds = [isinstance(text, str) for text in texts] + [isinstance(item, (str, tuple)) for item in job.inputs]
-        kinds += [isinstance(value, (int, float)) and value > 0 for value in asdict(limits).values()]
+        kinds += [isinstance(value, (int, float)) and 0 < value < 1 << 40 for value in asdict(limits).values()]
         kinds += [isinstance(name, str) and isinstance(text, bytes) for name, text in job.files.items()]
         if not all(kinds) or not isinstance(job.stdin, bytes):
             raise ValueError("a field of another type")
@@ -67,8 +67,13 @@ def unpack_job(body: bytes) -> Job:
 def pack_result(result: Result) -> bytes:
     """A result as the body of an answer."""
     data = {field.name: getattr(result, field.name) for field in fields(Result)}
+    # Each in bytes of its own, so that how deep it is nested does not add to the depth of the rest.
     data["outputs"] = [
-        ("digest", output.value.digest) if isinstance(output.value, Digest) else (output.error, output.value)
+        ("H", output.value.digest)
+        if isinstance(output.value, Digest)
+        else ("E", output.error)
+        if output.error
+        else ("V", encode(output.value, 1 << 32))
         for output in result.outputs
     ]
     return encode(data, 1 << 32)
@@ -78,9 +83,12 @@ def unpack_result(body: bytes) -> Result:
     """The inverse. Raises ValueError on anything that is no result."""
     try:
         data = decode(body)
-        outputs = [
-            Output(Digest(value)) if error == "digest" else Output(value, error) for error, value in data.pop("outputs")
-        ]
+        kinds: dict[str, Callable[[Any], Output]] = {
+            "H": lambda said: Output(Digest(said)),
+            "E": lambda said: Output(error=said),
+            "V": lambda said: Output(decode(said)),
+        }
+        outputs = [kinds[kind](said) for kind, said in data.pop("outputs")]
         return Result(outputs=outputs, **data)
     except (DecodeError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a result: {error}") from None

@@ -234,3 +234,33 @@ def test_references_of_other_languages(grading, name, lang, count):
     # A reference that exits before its tests end passes by exit code alone, and fails here.
     early = sum("exit code 0, tests not finished" in verdict.reason for verdict in others.values())
     assert found["passed"] + early == count, others
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["from decimal import Decimal\ndef f(x):\n    return Decimal('sNaN')\n", "def f(x):\n    return range(10**15)\n"],
+)
+def test_a_value_made_to_break_the_comparison_is_a_wrong_answer(grading, answer):
+    """One that raises when it is compared, and one that takes for ever to walk."""
+    task = problem("mbpp", {"list": ["assert f(1) == 2"], "setup": "", "challenge": []})
+    assert grading.grade(task, answer).status == "failed"
+    judge = plus.compare(sorted(plus.AS_SETS)[0], [([1],)], [[1]], 0.0)
+    assert [holds(range(10**15)) for holds in judge] == [False]
+
+
+def test_an_answer_cannot_end_the_tests_loop(grading):
+    tests = "def check(candidate):\n    assert all(map(lambda i: candidate(i) == i + 1, range(5)))\n"
+    task = problem("humaneval", {"check": tests})
+    assert grading.grade(task, "def f(x):\n    return x + 1\n").status == "passed"
+    assert grading.grade(task, "def f(x):\n    raise StopIteration\n").status == "failed"
+
+
+def test_an_answer_cannot_turn_assertions_off_in_cpp(grading):
+    if "cpp" in grading._sandbox.missing:
+        pytest.skip(grading._sandbox.missing["cpp"])
+    tests = {"check": "int main() {\n    assert(f(1) == 2);\n}\n"}
+    task = problem("multipl-e", tests, lang="cpp")
+    right = "#include <assert.h>\nint f(int x) { return x + 1; }\n"
+    assert grading.grade(task, right).status == "passed"
+    for trick in ("#define NDEBUG\n#include <assert.h>\n", "#define assert(x)\n"):
+        assert grading.grade(task, f"{trick}int f(int x) {{ return 7; }}\n").status == "failed"

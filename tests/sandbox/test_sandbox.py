@@ -165,6 +165,15 @@ def test_a_sandbox_that_breaks_says_infra(sandbox, monkeypatch):
     assert (result.status, result.outputs, result.reason) == ("infra", [], "no more processes")
 
 
+def test_a_slot_that_cannot_be_started_is_no_traceback(sandbox, monkeypatch):
+    def full(*_, **__):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("smallcoder.sandbox.host.subprocess.Popen", full)
+    with pytest.raises(ToolError, match="temporarily unavailable"), Sandbox(1, (sandbox.tier,)):
+        pass
+
+
 def test_inputs_must_be_plain(sandbox):
     with pytest.raises(TypeError, match="plain data"):
         sandbox.run(DOUBLE, [(object(),)])

@@ -17,6 +17,9 @@ from smallcoder.sandbox.service import Remote, pack_job, server, unpack_job
 CODE = "import collections\nP = collections.namedtuple('P', 'x')\ndef f(x):\n    return P(x) if x else [x, (1.5, {2}), 'x' * 300000]\n"
 
 
+DEEP = "def f(n):\n    value = []\n    for _ in range(n): value = [value]\n    return value\n"
+
+
 @pytest.fixture(scope="module")
 def service():
     with Sandbox(1, languages=("bash",)) as sandbox, server(sandbox, "secret") as made:
@@ -37,6 +40,7 @@ def test_a_remote_sandbox_answers_as_a_near_one(service):
         Job(Program("def f(x): return 1 / x", "f"), tests="f = remote('f')\nassert f(2) == 0.5"),
         Job(Program("cat; exit 3", language="bash"), stdin=b"\0\xff"),
         Job(Program("def f(:", "f"), [()]),
+        Job(Program(DEEP, "f"), [(97,), (99,)]),
     ]
     with Remote(url, "secret") as remote:
         far = list(remote.run_many(jobs))

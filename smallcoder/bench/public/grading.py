@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any, Protocol
 
-from smallcoder.bench.grade import SHOWN, Answer, Limits, Result, Trial
+from smallcoder.bench.grade import SHOWN, Answer, Limits, Result, Trial, show
 from smallcoder.bench.problem import Problem, Status, Verdict
 from smallcoder.bench.public import asserts, plus, translated
 from smallcoder.core.errors import InputError
@@ -73,7 +73,7 @@ class Plan:
                 odd = self.there and output.error.startswith("unsupported type")
                 reason = "" if odd else output.error
                 if not reason and not judge(odd or output.value):
-                    reason = f"{_show(output.value)}, expected {_show(self.expected[number])}"
+                    reason = f"{show(output.value)}, expected {show(self.expected[number])}"
                 if reason:
                     return Verdict("failed", f"test {number + 1}: {reason}", result.tier, result.form)
         if result.status != "ok":
@@ -200,14 +200,6 @@ def _plus(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
 def _other(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
     """A program of another language: the tests are source that follows the answer's."""
     return Plan(PROGRAM, setup=tests["check"], language=str(problem.meta["lang"]))
-
-
-def _show(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python refuses to write out integers of more than some thousand digits
-        text = f"a {type(value).__name__} that holds a huge number"
-    return text if len(text) <= SHOWN else text[: SHOWN - 3] + "..."
 
 
 _PLANS: dict[str, Callable[[Problem, dict[str, Any], Pool], Plan]] = {

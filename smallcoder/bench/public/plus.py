@@ -98,6 +98,8 @@ def _floats(value: Any) -> bool:
 
 
 def _as_sets(value: Any, expected: Any, args: tuple[Any, ...], atol: float) -> bool:
+    if isinstance(value, range):  # as long as it likes, and no reference returns one
+        return False
     try:
         common = Counter(map(hash, value)).most_common(1)
         return (not common or common[0][1] <= _SAME_HASH) and set(value) == set(expected)

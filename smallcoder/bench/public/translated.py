@@ -3,7 +3,8 @@
 That end is where the program writes a secret, fresh for every run, into the file `mark`; the exit code must be 0
 besides, but alone it proves nothing: a program may exit early, and `console.assert` and Debug.Assert only complain.
 They are made to throw, after the answer's own code. Compiled programs have no source beside them when they run. This
-is the weaker form ("one process"): an answer shares a process with its tests and could look for the secret in memory.
+is the weaker form ("one process"): an answer shares a process with its tests. It could look for the secret in memory,
+or, in an interpreted language, read it in its own file; in Rust it can define `assert_eq!` anew.
 
 Formats: MultiPL-E (Cassano et al., arXiv 2208.08227), HumanEvalPack (Muennighoff et al., arXiv 2308.07124), MBXP
 (Athiwaratkun et al., arXiv 2210.14868). MBXP's JavaScript needs the package lodash.
@@ -37,6 +38,8 @@ def _joined(language: str, code: str, tests: str) -> str:
         tests = tests.lstrip()[1:]
     if language == "javascript":
         code += "\nconsole.assert = (holds) => { if (!holds) throw new Error('an assertion failed') }\n"
+    if language == "cpp":
+        code += "\n#undef NDEBUG\n#include <assert.h>\n"  # which defines `assert` anew, whatever the answer did to it
     return f"{code}\n{tests}"
 
 
@@ -55,7 +58,7 @@ def _before(brace: int, text: str, statement: str) -> str:
 
 def _cpp(text: str, secret: str) -> str:
     mark = f'{{ FILE* mark = std::fopen("mark", "w"); std::fputs("{secret}", mark); std::fclose(mark); }}'
-    return "#include <cstdio>\n" + _before(1, text, mark)
+    return "#include <assert.h>\n#include <cstdio>\n" + _before(1, text, mark)
 
 
 def _java(text: str, secret: str) -> str:

@@ -4,10 +4,10 @@ import re
 
 from smallcoder.sandbox.languages import Language, Plan, Server
 
-_PUBLIC = re.compile(
-    r"(?:^|[;}])\s*public\s+(?:(?:final|abstract|sealed|strictfp)\s+)*(?:class|record|interface|enum)\s+(\w+)", re.M
-)
-_OUTER = re.compile(r"(?:^|[;}]\s*)(?:\w+\s+)*class\s+(\w+)", re.M)
+_KIND = r"(?:class|record|interface|enum)"
+_NAME = r"(\w{1,60})\b"  # longer ones make file names that no file system takes: javac refuses them
+_PUBLIC = re.compile(rf"(?:^|[;}}])\s*public\s+(?:(?:final|abstract|sealed|strictfp)\s+)*{_KIND}\s+{_NAME}", re.M)
+_OUTER = re.compile(r"(?:^|[;}]\s*)(?:\w+\s+)*class\s+" + _NAME, re.M)
 _MAIN = re.compile(r"\bstatic\s+void\s+main\s*\(")
 _OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:ActiveProcessorCount=2", "-Xss16m")
 

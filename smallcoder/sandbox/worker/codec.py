@@ -67,11 +67,18 @@ def _fraction(parts: tuple[int, int]) -> Fraction:
 
 # Types of the standard library that cross as themselves: type -> the type of its plain content, how to get that, and
 # what builds the value again (only ever called with content of that type).
+def _decimal(text: str) -> Decimal:
+    value = Decimal(text)
+    if value.is_snan():  # it raises whenever it is compared
+        raise ValueError(text)
+    return value
+
+
 _VIEWS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     complex: (tuple, lambda value: (value.real, value.imag), lambda parts: complex(*parts)),
     bytearray: (bytes, bytes, bytearray),
     range: (tuple, lambda value: (value.start, value.stop, value.step), lambda parts: range(*parts)),
-    Decimal: (str, str, Decimal),
+    Decimal: (str, str, _decimal),
     Fraction: (tuple, lambda value: (value.numerator, value.denominator), _fraction),
     date: (str, date.isoformat, date.fromisoformat),
     datetime: (str, datetime.isoformat, datetime.fromisoformat),

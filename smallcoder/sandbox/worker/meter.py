@@ -20,7 +20,6 @@ class Meter:
     def __init__(self, proc: int, pids: list[int], tree: bool) -> None:
         self._proc, self._pids, self._tree = proc, pids, tree
         self._cpu = dict.fromkeys(pids, 0.0)
-        self.tree = tree
 
     def cpu(self) -> float:
         """Seconds of CPU time, never less than at an earlier call."""

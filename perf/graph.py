@@ -27,7 +27,7 @@ from tempfile import TemporaryFile
 
 from smallcoder.core.usage import PeakMemory
 from smallcoder.data.language import HEAD, programming_language
-from smallcoder.data.syntax import LARGEST, parser
+from smallcoder.data.syntax import LARGEST, parser, unreadable
 from smallcoder.repos.files import File, Files
 from smallcoder.repos.graph import graph, parse
 from smallcoder.repos.languages import language
@@ -74,7 +74,7 @@ class Comparison:
     def add(self, files: Files) -> None:
         for path, file in files.items():
             speaker = language(file.lang)
-            if speaker is None or len(file.text) > LARGEST:
+            if speaker is None or unreadable(file.text):
                 continue
             self.seen += 1
             if self.seen % EVERY:

@@ -52,7 +52,7 @@ DEFINITION = re.compile(r"^[ ]{0,3}\[[^\[\]\n]{1,200}\]:[ \t]*\S[^\n]*$", re.MUL
 LEADS_ELSEWHERE = re.compile(r"[ \t>]*(?:[-*+]|\d{1,3}[.)]|\|)?[ \t]*[*_]{0,3}\x01")  # the mark of a link
 WORD = re.compile(r"[^\W\d_][\w'-]*(?:(?:[./:]|::)[\w-]+)*(?:\(\))?|--?[a-z][\w-]+|[/~.]?(?:/[\w.-]+)+")
 SPELT = re.compile(
-    r"\w*[a-z\d]_\w+|[a-z]+[A-Z]\w*|[A-Z][a-z\d]+[A-Z]\w*|.*\(\)|--[a-z].*|[~.]?/[\w.-]+/.*|.*::.*|\w+\.\w+\.\w.*"
+    r"(?=\w*[a-z\d]_\w)\w+|[a-z]+[A-Z]\w*|[A-Z][a-z\d]+[A-Z]\w*|.*\(\)|--[a-z].*|[~.]?/[\w.-]+/.*|.*::.*|\w+\.\w+\.\w.*"
     r"|.*\.(?:py|js|ts|tsx|jsx|json|ya?ml|toml|md|rst|txt|cfg|ini|sh|c|h|cc|cpp|hpp|java|go|rs|rb|php|html|css|xml|so)"
 )
 

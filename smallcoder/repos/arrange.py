@@ -51,9 +51,10 @@ def arrange(config: Config, rows: list[Row]) -> Arranged:
     marks = Marks(config.repository_mark, config.file_mark)
     sizes = {path: len(heading(path, marks)) + len(file.text) + 1 for path, file in files.items()}
     divide = repository_texts if config.form == "repository" else importing_texts
-    texts = divide(known, ordered, sizes, config.max_bytes)
+    limit = config.max_bytes - len(concatenate(rows[0]["repo"], (), marks).data)
+    texts = divide(known, ordered, sizes, limit)
     for paths in texts:
-        _add_text(config, found, [by_path[path] for path in paths], marks)
+        _add_text(config, found, [{**by_path[path], "path": path} for path in paths], marks)
     used = {path for paths in texts for path in paths}
     _drop(found, [row for path, row in by_path.items() if path not in used], "no_imports")
     for path, wanted in known.imports.items():
@@ -61,7 +62,7 @@ def arrange(config: Config, rows: list[Row]) -> Arranged:
     found.counts.update(known.counts)
     found.counts.update(repositories=1, files=len(used), edges=len(found.edges), cycles_broken=broken)
     found.counts["file_bytes"] += sum(len(files[path].text) for path in used)
-    found.counts["long"] += sum(size > config.max_bytes for size in sizes.values())
+    found.counts["long"] += sum(size > limit for size in sizes.values())
     return found
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from posixpath import basename, dirname
 from typing import Any
 
+from smallcoder.data.syntax import LARGEST
 from smallcoder.repos.files import Files, join
 from smallcoder.repos.imports import Import, Parsed
 from smallcoder.repos.nearness import in_nearest_folder, upwards
@@ -17,6 +18,7 @@ from smallcoder.repos.nearness import in_nearest_folder, upwards
 FOLDERS = {"bin": "src/bin", "example": "examples", "test": "tests", "bench": "benches"}
 # Re-exports may go round for ever: steps for one `use`, of them in a row, and parts of a path.
 MOST, DEEPEST, LONGEST = 128, 12, 24
+DOTS = 100  # in a line of TOML: tomllib takes quadratic time and room for the parts of a key
 DEPENDENCIES = ("dependencies", "dev-dependencies", "build-dependencies")
 
 Path = tuple[str, ...]
@@ -85,6 +87,8 @@ def _renamed(table: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _table(text: bytes) -> dict[str, Any]:
+    if len(text) > LARGEST or any(line.count(b".") > DOTS for line in text.splitlines()):
+        return {}
     try:
         return tomllib.loads(text.decode("utf-8", "replace"))
     except (ValueError, RecursionError):

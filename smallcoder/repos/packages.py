@@ -26,6 +26,7 @@ WORD = re.compile(
     rb"""|(\.|\b(?:class|interface|enum|record|struct|trait|object)\s{1,9})?([^\W\d]\w*)""",
     re.S,
 )
+MOST = 256  # files that declare one name; where there are more, as in a compiler's tests, it says nothing
 DEEPEST = 64  # parts of a name; longer ones are not looked for
 TYPE = re.compile(rb"^(?:@?\w+[ \t]+){0,6}?(?:class|interface|object|trait|enum|typealias)[ \t]+(?!class\b)(\w+)", re.M)
 ALONE = re.compile(rb"(?<![.\w])[^\W\d]\w*")
@@ -71,6 +72,9 @@ class Packages:
                         self.declared.setdefault(package, {}).setdefault(last, []).append(path)
                     else:
                         names.setdefault(name, []).append(path)
+        for names in self.declared.values():
+            for name in [name for name, paths in names.items() if len(paths) > MOST]:
+                del names[name]
 
     def find(self, path: str, name: str) -> list[str]:
         """The files of a dotted name: a declaration in the longest package that has one, or a member of it."""

@@ -10,8 +10,8 @@ Writes documents/ (one row a text: its `lineage` are the files, its licence asks
 places of the marks and, in the files of a known grammar, of what makes a good middle (`spans`), edges/ with the import
 graph, dropped/ with the files left out. Splitting into train and held out comes before, by repository.
 
-Cost: see perf/graph.py; memory for the largest repository, once a worker. Not here: resolving what the build system or
-the running program decides; the table of one stage stays on one machine.
+Cost: see perf/graph.py; memory for the largest repository, a few times a worker. Not here: resolving what the build
+system or the running program decides; the table of one stage stays on one machine.
 """
 
 from collections import Counter
@@ -42,9 +42,9 @@ COUNTED = (
 class Config(StageConfig):
     """`max_bytes` of a text, marks and headings included. `middles`: whether spans/ holds middles.
 
-    The filter of whole repositories, by means over their files of code: `min_quality` (of files judged), `min_comments`
-    (share of the bytes) and `min_lines` (neither blank nor comment). Ling names the three and no thresholds; these drop
-    what hardly has any.
+    The filter of whole repositories, by means: `min_quality` over the files judged; over those of code `min_comments`
+    (share of the characters) and `min_lines` (neither blank nor comment). Ling names the three and no thresholds; these
+    drop what hardly has any.
     """
 
     form: Literal["repository", "imports"] = "repository"

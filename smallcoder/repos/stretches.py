@@ -1,9 +1,10 @@
 """Which stretches of a text hold its imports, so that tree-sitter need not parse the rest: two to five times as fast.
 
 Every import holds a match of its language's `MENTIONS`. The text after the last one is left out, from the next line on
-that begins a statement in column 0. Python says more: by `STARTS`, where what can be read on its own begins, a function
-or a class at whatever depth included, and by `QUOTES`, what opens and closes a string of several lines. Then stretches
-without a mention are left out too, unless they hold an odd number of quotes, and so may open or close a string.
+that begins a statement in column 0. Python and Java say more: by `STARTS`, where what can be read on its own begins, a
+function or a class at whatever depth included, and by `QUOTES`, what opens and closes a string of several lines. Then
+stretches without a mention are left out too, unless they hold an odd number of quotes, or half a comment, and so may
+open or close a string or a comment.
 
 That is right as long as what is kept parses: what is left out has been complete, and the tokens of the rest, and their
 tree, are those that they would be in the whole text. `graph` looks for errors, and where there are any, other than that
@@ -73,7 +74,8 @@ def _add(kept: Stretches, start: int, end: int) -> None:
 
 
 def _odd(text: bytes, quotes: tuple[bytes, ...], start: int, end: int) -> bool:
-    return any(text.count(quote, start, end) % 2 for quote in quotes)
+    half = text.count(b"/*", start, end) != text.count(b"*/", start, end)
+    return half or any(text.count(quote, start, end) % 2 for quote in quotes)
 
 
 def _worth(kept: Stretches, text: bytes) -> Stretches:

@@ -196,3 +196,15 @@ def test_a_question_of_ones_own(tmp_path, documents) -> None:
     for name in (f"{path}#bad", f"{path}#none", f"{tmp_path}/none.toml#short"):
         with pytest.raises(InputError):
             load_question(name)
+
+
+def test_a_key_or_an_address_that_is_none_is_refused(monkeypatch) -> None:
+    """And the key is not in the message."""
+    monkeypatch.setenv("JUDGE_KEY", "sk-very\rsecret")
+    with pytest.raises(InputError) as refused:
+        Server("http://x/v1", "m", "JUDGE_KEY").secret()
+    assert "secret" not in str(refused.value)
+    monkeypatch.setenv("JUDGE_KEY", " sk-plain\r\n")
+    assert Server("http://x/v1", "m", "JUDGE_KEY").secret() == "sk-plain"
+    with pytest.raises(InputError, match="no address"):
+        client._split("http://x:99999/v1")

@@ -82,3 +82,4 @@ def test_hostile_text_takes_linear_time() -> None:
         for start in ("", "\n\n    ", "x `"):
             relevance(start + piece.replace("_", " ") * (60_000 // len(piece)))
         relevance(piece * (60_000 // len(piece)))
+    relevance("a_" * 30_000 + "-")

@@ -124,6 +124,9 @@ def test_a_main_part_is_all_and_a_page_that_is_all_boilerplate_by_class_stays() 
     assert "Words" in page_text(f"<div class='sidebar'>{words}</div>".encode())
     menu = "".join(f"<div><a href={at}>Menu {at}</a></div>" for at in range(9))
     assert page_text(f"<body>{menu}<p>One <a href=x>link</a>.</p>".encode()) == "One link."
+    alone = b"<p>Before it.</p><p><a href=x>One link</a></p><p>After it.</p>"  # two more would make it a menu
+    assert page_text(alone) == "Before it.\n\nOne link\n\nAfter it."
+    assert page_text(b"<p style='" + b" " * 300_000 + b"'>Text.</p>") == "Text."
     # an unclosed container of boilerplate does not swallow the page
     assert page_text(f"<div><div class=menu><a href=x>Menu</a></div>{words}".encode()).startswith("Words")
 

@@ -186,3 +186,15 @@ def test_a_commit_that_leaves_the_files_as_they_are_is_noticed(project: Path, tm
         assert before == read.outside(config)
         call(project, "commit", "--allow-empty", "-qm", "more")
         assert before != read.outside(config)
+
+
+def test_git_ends_when_its_reader_stops_early(tmp_path):
+    """Its output is more than a pipe holds."""
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(3000):
+        (folder / f"a_long_name_of_a_file_{number:060d}.txt").write_text("x")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+        call(folder, *command)
+    with git.output(folder, "ls-tree", "-r", "HEAD") as out:
+        assert out.readline()

@@ -215,3 +215,31 @@ def test_queries():
         1,
     ]
     assert re.match("import", root.children[0].text.decode())
+
+
+def test_a_comment_whose_two_ends_lie_in_different_stretches():
+    """What opens it is kept and what closes it has no import: the next comment would seem to close it."""
+    members = "".join(f"    public int f{at}() {{ return {at}; }}\n" for at in range(60))
+    java = f"package p;\n/*\n    public void old() {{ }}\n*/\nimport a.B;\n/** Doc. */\nclass A {{\n{members}}}\n"
+    made = graph(
+        Files([("p/A.java", File("java", java.encode())), ("a/B.java", File("java", b"package a; class B {}"))])
+    )
+    assert made.imports["p/A.java"] == ["a/B.java"]
+
+
+def test_configurations_and_names_made_to_take_for_ever():
+    many = [(f"d{at}/f.kt", File("kotlin", b"package p\nimport p.A\nclass A\n")) for at in range(2000)]
+    made = graph(
+        Files(
+            [
+                *many,
+                ("Cargo.toml", File("toml", b"a." * 40_000 + b"a=1")),
+                ("src/lib.rs", File("rust", b"use *; use {*}; use self::y;")),
+                ("x.csproj", File("xml", b"<Using " * 40_000)),
+                ("x.cs", File("csharp", b"using A;\nclass C {}\n")),
+                ("go/a.go", File("go", b'package x\nimport "../.."\n')),
+                ("r.go", File("go", b"package r\n")),
+            ]
+        )
+    )
+    assert made.imports["d0/f.kt"] == made.imports["go/a.go"] == []

@@ -6,7 +6,7 @@ plain or as .gz. It loads and does not grade: `evaluate` cannot use these proble
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from pathlib import Path
 
 from smallcoder.bench.problem import Problem, write_problems
@@ -34,7 +34,6 @@ LOADERS: dict[str, Callable[[Path], Iterator[Problem]]] = {
     "pandaseval": libraries.load_pandaseval,
     "spider": spider.load,
 }
-CHUNK = 1 << 20
 
 
 class Config(StageConfig):
@@ -104,6 +103,5 @@ def _digest(folder: Path) -> str:
     for path in _files(folder):
         digest.update(f"{path.relative_to(folder).as_posix()}\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:
-            while chunk := file.read(CHUNK):
-                digest.update(chunk)
+            file_digest(file, lambda: digest)
     return digest.hexdigest()

@@ -115,7 +115,8 @@ class Names:
 
     def _hide(self, found: re.Match[str]) -> str:
         plain = len(found[2]) >= SHORT_NAME and found[2] in self._numbers
-        return found[1] + self._lower[found[2].lower()] if found[1] or plain else found[0]
+        hidden = self._lower.get(found[2].lower())  # none for a letter that only looks like one of the name's
+        return found[1] + hidden if hidden and (found[1] or plain) else found[0]
 
 
 def _without_template(text: str) -> str:

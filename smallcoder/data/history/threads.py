@@ -81,7 +81,7 @@ def recorded(event: Any) -> Record | str:
         return "odd"
     base, head, link = (_dict(subject.get(key)) for key in ("base", "head", "pull_request"))
     found = {
-        "repo": str(repo.get("id") or name),
+        "repo": writable(str(repo.get("id") or name)),
         "name": writable(name),
         "number": number,
         "kind": kind,
@@ -194,7 +194,7 @@ def _said(said: Record) -> Record:
         "body": _text(said.get("body"))[:BODY],
         "state": _text(said.get("state")).lower(),
         "path": _text(said.get("path")),
-        "line": line if line and line < 1 << 31 else None,
+        "line": line if line and 0 < line < 1 << 31 else None,
         "hunk": _text(said.get("diff_hunk"))[:BODY],
         "reply": bool(said.get("in_reply_to_id")),
     }

@@ -1,4 +1,5 @@
-"""A client of any OpenAI-compatible server (`/chat/completions`): bounded, patient, and never asking twice.
+"""A client of any OpenAI-compatible server (`/chat/completions`): bounded, patient, and not asking again
+what it has been answered.
 
 Up to `concurrency` threads wait for answers; they come back in the order of the questions. A server that is busy or
 breaks off (408, 409, 425, 429, 5xx, a lost connection, an answer that is no JSON) is asked again, RETRIES times, with
@@ -66,8 +67,10 @@ class Server:
         """The key. Raises InputError where the environment lacks it."""
         if self.key is None:
             return None
-        if not (value := os.environ.get(self.key)):
+        if not (value := os.environ.get(self.key, "").strip()):
             raise InputError(f"the environment holds no {self.key}", f"export {self.key}=... before the run")
+        if not (value.isascii() and value.isprintable()):
+            raise InputError(f"what {self.key} holds is no key", "export it again, as one line of plain characters")
         return value
 
 
@@ -78,8 +81,6 @@ class Judge:
     server: Server
     cache: Path
     concurrency: int = 8
-    asked: int = 0  # requests that reached the server and were answered
-    retried: int = 0
     _known: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _file: Any = None
@@ -118,18 +119,16 @@ class Judge:
         name = hashlib.blake2b(body, digest_size=16).hexdigest()
         if (known := self._known.get(name)) is not None:
             return known
-        answer, retried = ask(self.server, body)
+        answer = ask(self.server, body)
         line = json.dumps({"request": name, "answer": answer}).encode() + b"\n"
         with self._lock:
             self._known[name] = answer
             self._file.write(line)
-            self.asked += 1
-            self.retried += retried
         return answer
 
 
-def ask(server: Server, body: bytes) -> tuple[str, int]:
-    """What the server answers, and how often it had to be asked again. Raises InputError where it does not."""
+def ask(server: Server, body: bytes) -> str:
+    """What the server answers. Raises InputError where it does not."""
     said = ""
     for attempt in range(RETRIES + 1):
         pause = min(LONGEST_PAUSE, PAUSE * 2**attempt) * random.uniform(0.5, 1.0)
@@ -139,7 +138,7 @@ def ask(server: Server, body: bytes) -> tuple[str, int]:
             said = str(error) or type(error).__name__
         else:
             if status == 200 and (answer := _content(data)) is not None:
-                return answer, attempt
+                return answer
             said = f"{status} {data[:200].decode('utf-8', 'replace')}".strip()
             if status != 200 and status not in BUSY and status < 500:
                 raise InputError(
@@ -168,8 +167,12 @@ def _post(server: Server, body: bytes) -> tuple[int, Any, bytes]:
 
 
 def _split(url: str) -> Any:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none
+        parts, known = None, False
+    if not known:
         raise InputError(f"{url!r} is no address of a judge", "write it like http://127.0.0.1:8080/v1")
     return parts
 

@@ -64,7 +64,8 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/scores and out/grades. Raises InputError where the judge does not answer, EmptyError where no answer
     counts.
 
-    Facts: how many were asked, answered without a grade, taken from the cache; how often each grade was given.
+    Facts: how many were asked, answered without a grade; how often each grade was given. They are the same whatever
+    came out of the cache.
     """
     question = load_question(config.question)
     name = config.question.rpartition("#")[2]
@@ -90,7 +91,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
             grades.write_rows(rows)
             counts.update(f"{scale} {value}" for scale, value in zip(question.scales, found, strict=True))
             counts[f"least {min(found)}"] += 1
-        facts = _facts(question, len(texts), judge, counts)
+        facts = _facts(question, len(texts), counts)
     if not facts["records"]:
         raise EmptyError(f"none of {len(texts)} answers says the grades", "try a larger max_tokens or another model")
     return facts
@@ -127,7 +128,7 @@ def _row(id: str, name: str, value: int) -> dict[str, Any]:
     return {"id": id, "name": name, "value": float(value), "label": None}
 
 
-def _facts(question: Question, asked: int, judge: Judge, counts: Counter[str]) -> Facts:
+def _facts(question: Question, asked: int, counts: Counter[str]) -> Facts:
     marks = range(question.low, question.high + 1)
     shown = {name: {str(mark): counts[f"{name} {mark}"] for mark in marks} for name in ("least", *question.scales)}
     answered = sum(shown["least"].values())

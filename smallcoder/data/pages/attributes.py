@@ -105,6 +105,8 @@ def _attribute(a: Any, data: Array, name: Any, first: int, last: int, kind: int,
 def _holds(data: Array, first: int, last: int, word: Array) -> bool:
     """Whether a value holds a word, blanks and case left out."""
     for start in range(first, last):
+        if data[start] == 32:
+            continue  # or a run of blanks would be gone through from each of them
         k, i = 0, start
         while i < last and k < len(word):
             if LOWER[data[i]] == word[k]:

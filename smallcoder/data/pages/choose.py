@@ -95,10 +95,12 @@ def _without_menus(rows: Array, keep: Array) -> None:
         if linked and rows[at].kind != HEADING:
             run += 1
             continue
+        if run < RUN:
+            run = 0
         back = at - 1
         while run and back >= 0:
             if keep[back]:
-                keep[back] = run < 0
+                keep[back] = False
                 run -= 1
             back -= 1
         run = 0

@@ -27,7 +27,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
+from hashlib import blake2b, file_digest
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -302,8 +302,7 @@ def _digest(folder: Path) -> str:
     for path in (folder / MODEL, folder / TOKENIZER):
         if path == folder / MODEL or path.is_file():
             with path.open("rb") as file:
-                while block := file.read(1 << 20):
-                    digest.update(block)
+                file_digest(file, lambda: digest)
     return digest.hexdigest()
 
 

@@ -159,6 +159,7 @@ def output(folder: Path, *arguments: str) -> Iterator[IO[bytes]]:
     with started(folder, *arguments) as (process, complaints):
         assert process.stdout
         yield process.stdout
+        process.stdout.close()  # git that still writes to a reader that has stopped would never end
         failed = process.wait() != 0
         complaints.seek(0)
         words = complaints.read(PIECE).decode("utf-8", "replace").strip()

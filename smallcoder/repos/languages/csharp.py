@@ -39,7 +39,7 @@ COMMENT = re.compile(r"//[^\n]*|/\*(?:.*?\*/|.*)", re.S)
 USING = re.compile(r"(?:(global)\s+)?using\s+(?:(static)\s+)?(?:unsafe\s+)?(?:@?(\w+)\s*=\s*)?([^;]*)", re.S)
 NAME = re.compile(r"(?:\w+\s*::\s*)?(@?\w+(?:\s*\.\s*@?\w+)*)")
 EXTENSION = re.compile(rb"\bstatic\b[^;{}()=]{0,200}?\b(\w+)\s{0,8}(?:<[^<>()]{0,80}>\s{0,8})?\(\s{0,80}this\s")
-PROJECT_USING = re.compile(rb'<Using\s[^>]*?\bInclude\s*=\s*"([\w.]+)"')
+PROJECT_USING = re.compile(rb'<Using\s[^<>]*?\bInclude\s*=\s*"([\w.]+)"')
 PROJECT = "project"  # the kind of an import that no file writes, one a file: what its project's global usings bring
 LONGEST = 1000  # characters of a name; longer ones are no names
 MOST = 256  # namespaces in a file

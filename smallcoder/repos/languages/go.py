@@ -100,7 +100,7 @@ def resolver(files: Files, parsed: Mapping[str, Parsed]) -> Resolve:
         if wanted.name == "C":
             return ()
         if wanted.name.startswith(("./", "../")):
-            found, expected = join(dirname(path), wanted.name) or "", True
+            found, expected = _local(dirname(path), wanted.name), True
         else:
             found, expected = folder(path, wanted.name)
         if found is None or found not in packages:

@@ -185,7 +185,7 @@ def _paths(text: str) -> Iterator[tuple[Path, str]]:
     begin = USE.search(code)
     for token in TOKEN.findall(code[begin.end() :] + ",") if begin else ():
         if token in {",", "}"}:
-            if path and len(prefix) + len(path) <= DEEPEST:
+            if path and (*prefix, *path) != ("*",) and len(prefix) + len(path) <= DEEPEST:
                 whole = (*prefix, *path[:-1]) if path[-1] == "self" and prefix else (*prefix, *path)
                 yield whole, whole[-1] if alias is None or alias == "as" else alias
             path, alias = (), None

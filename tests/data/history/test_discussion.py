@@ -150,3 +150,10 @@ def test_hostile_text_takes_linear_time() -> None:
         cleaned("wrote:\n" + piece * (30_000 // len(piece)), opening=True)
         Names(["ann", "a"]).hidden(text)
         calls_bot(text)
+
+
+def test_letters_that_only_look_like_those_of_a_name() -> None:
+    """They are equal when case is ignored, and not when it is lowered."""
+    names = Names(["alison"])
+    for text in ("@al\u0131son thanks", "@ali\u017fon thanks", "al\u0131son"):
+        assert names.hidden(text) == text

@@ -63,7 +63,23 @@ def _closing_words(folder: Path, name: str) -> None:
 
 
 @app.command()
-def plan(recipe: RecipePath, overrides: Overrides = None, runs: Runs = DEFAULT_RUNS) -> None:
+def plan(
+    recipe: RecipePath,
+    *,
+    overrides: Overrides = None,
+    hardware: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Show also what training needs on h100, h200, b200, laptop, ...")
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(min=1, help="How many of them (default: the stages' processes).")] = None,
+    mfu: Annotated[float, typer.Option(min=0.001, max=1, help="Share of their peak that training reaches.")] = 0.4,
+    gpu_hours: Annotated[
+        float | None, typer.Option(min=0.001, help="What all training took instead: shows the MFU that means.")
+    ] = None,
+    price: Annotated[
+        float | None, typer.Option(min=0, help="Dollars an hour for one (default: an assumption).")
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
     """Show what a run would do: each stage fresh, stale (and why) or missing, and its size. Runs nothing."""
     from rich.console import Console
     from rich.table import Table
@@ -74,12 +90,20 @@ def plan(recipe: RecipePath, overrides: Overrides = None, runs: Runs = DEFAULT_R
 
     loaded = load_recipe(recipe, STAGES, overrides or ())
     table = Table("stage", "use", "status", "records", "size", "note", box=None, pad_edge=False)
-    for row in planner.plan(loaded, runs):
+    rows = planner.plan(loaded, runs)
+    for row in rows:
         about = "" if row.status == "fresh" else "~"
         records = f"{about}{row.size.records:,}" if row.size.records is not None else ""
         size = f"{about}{row.size.bytes / 1e6:,.1f} MB" if row.size.bytes is not None else ""
         table.add_row(row.name, row.use, row.status, records, size, row.why or row.size.note)
     Console().print(table)
+    if hardware:
+        title, lines = planner.on_hardware(planner.trainings(loaded, rows, runs, gpus), hardware, mfu, gpu_hours, price)
+        needs = Table(*lines[0], box=None, pad_edge=False)
+        for line in lines[1:]:
+            needs.add_row(*line)
+        typer.echo(f"\n{title}")
+        Console().print(needs)
 
 
 @app.command()

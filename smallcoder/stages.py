@@ -55,9 +55,10 @@ STAGES: dict[str, Stage] = {
     "extend_tokenizer": Stage("smallcoder.train.extend", inputs=("model", "tokenizer")),
     "train": Stage(
         "smallcoder.train.stage",
-        version=2,
+        version=3,
         inputs=("packed", "tokenizer"),
-        optional=("heldout", "model"),
+        optional=("heldout", "model", "optimizer"),
+        several=("packed", "heldout"),
         resumable=True,
     ),
     "execute": Stage("smallcoder.evaluate.execution", inputs=("documents",)),

@@ -43,3 +43,7 @@ class StorageError(SmallcoderError):
 
 class ToolError(SmallcoderError):
     """Something optional that this step needs is not installed."""
+
+
+class TrainingError(SmallcoderError):
+    """Training cannot go on: its losses are no numbers any more, or memory has run out."""

@@ -9,7 +9,8 @@
     from = { documents = "docs" } # role = "earlier stage", or "earlier stage/folder" where it made several
     jaccard = 0.75                # every other key is a setting of the stage
 
-A role given as "docs" means the folder of that stage named as the role: docs/documents.
+A role given as "docs" means the folder of that stage named as the role: docs/documents. Where a stage takes several
+tables in one role, they get names: from = { packed = { code = "packed-code", text = "packed-text" } }.
 """
 
 import difflib
@@ -64,7 +65,8 @@ class Recipe:
 
 
 def load_recipe(path: Path, stages: Mapping[str, Stage], overrides: Sequence[str] = ()) -> Recipe:
-    """Read and check a recipe. `overrides` are "STAGE.FIELD=VALUE" with a TOML value (a bare word is a string).
+    """Read and check a recipe. `overrides` are "STAGE.FIELD=VALUE" with a TOML value (a bare word is a string);
+    a field inside a table is STAGE.TABLE.FIELD.
 
     Raises RecipeError for a missing or malformed file and for anything in it that no stage understands.
     """
@@ -118,26 +120,37 @@ def _step(table: dict[str, Any], earlier: dict[str, Step], stages: Mapping[str, 
 
 def _inputs(name: str, stage: Stage, sources: Any, earlier: dict[str, Step]) -> dict[str, tuple[str, str]]:
     roles = (*stage.inputs, *stage.optional)
-    if not isinstance(sources, dict) or not all(isinstance(value, str) for value in sources.values()):
-        raise RecipeError(
-            f"stage {name}: `from` must map roles to stages",
-            f'for example from = {{ {roles[0] if roles else "documents"} = "docs" }}',
-        )
+    example = f'for example from = {{ {roles[0] if roles else "documents"} = "docs" }}'
+    if not isinstance(sources, dict):
+        raise RecipeError(f"stage {name}: `from` must map roles to stages", example)
     for role in sources:
         if role not in roles:
             raise RecipeError(f"stage {name} takes no input {role!r}", nearest(role, roles))
-    missing = [role for role in stage.inputs if role not in sources]
+    missing = [role for role in stage.inputs if not sources.get(role)]
     if missing:
         raise RecipeError(
             f"stage {name} lacks its input {missing[0]!r}", f'add from = {{ {missing[0]} = "an earlier stage" }}'
         )
     inputs = {}
-    for role, value in sources.items():
+    for full, (role, value) in _flat(sources, stage).items():
+        if not isinstance(value, str):
+            raise RecipeError(f"stage {name}: `from` must map roles to stages", example)
         source, _, folder = value.partition("/")
         if source not in earlier:
             raise RecipeError(f"stage {name} reads {source!r}, which is no stage before it", nearest(source, earlier))
-        inputs[role] = (source, folder or role)
+        inputs[full] = (source, folder or role)
     return inputs
+
+
+def _flat(sources: dict[str, Any], stage: Stage) -> dict[str, tuple[str, Any]]:
+    """Name of each input -> its role and what was given; a role that takes several tables gives several names."""
+    flat = {}
+    for role, value in sources.items():
+        if isinstance(value, dict) and role in stage.several:
+            flat |= {f"{role}.{name}": (role, one) for name, one in value.items()}
+        else:
+            flat[role] = (role, value)
+    return flat
 
 
 def _explain(name: str, config: type[StageConfig], error: ValidationError) -> RecipeError:
@@ -155,8 +168,8 @@ def _override(tables: list[dict[str, Any]], overrides: Sequence[str]) -> None:
     names = [str(table.get("name")) for table in tables]
     for item in overrides:
         target, equals, text = item.partition("=")
-        stage, dot, field = target.partition(".")
-        if not (equals and dot and field):
+        stage, *path = target.split(".")
+        if not (equals and path and all(path)):
             raise RecipeError(f"--set {item} is not STAGE.FIELD=VALUE", "for example --set pretrain.steps=200")
         if stage not in names:
             raise RecipeError(f"--set {item}: the recipe has no stage {stage!r}", nearest(stage, names))
@@ -164,7 +177,12 @@ def _override(tables: list[dict[str, Any]], overrides: Sequence[str]) -> None:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             value = text
-        tables[names.index(stage)][field] = value
+        table = tables[names.index(stage)]
+        for key in path[:-1]:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise RecipeError(f"--set {item}: {key!r} is no table", f"give {key} a value of its own")
+        table[path[-1]] = value
 
 
 def is_name(value: object) -> bool:

@@ -51,12 +51,17 @@ class Size:
 
 @dataclass(frozen=True)
 class Stage:
-    """One row of the stage table. `inputs` are required roles, `optional` ones may be left out of a recipe."""
+    """One row of the stage table. `inputs` are required roles, `optional` ones may be left out of a recipe.
+
+    Roles in `several` may be given as a table of names, `packed = { raw = "...", text = "..." }`; the stage then gets
+    the folders as "packed.raw" and "packed.text".
+    """
 
     module: str
     version: int = 1
     inputs: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    several: tuple[str, ...] = ()
     resumable: bool = False  # it keeps what it needs in `out/state` and goes on from there after a kill
 
     def attribute(self, name: str) -> Any:

@@ -4,18 +4,22 @@ By default it is a Qwen3 (arXiv 2505.09388); `families` says which other checkpo
 of `transformers`, whose logits it gives to 1e-4 in fp32. Shapes: B rows, T tokens, D width, H heads, G key/value
 heads, E head size, S cache slots, V vocabulary.
 
-Does not cover: dropout, tensor parallelism.
+Does not cover: dropout. `train.parallel` spreads it over processes: heads are counted from the tensors at hand.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import BlockMask, and_masks, create_block_mask, flex_attention
 from torch.nn.functional import gelu, linear, normalize, scaled_dot_product_attention, silu
+from torch.utils.checkpoint import checkpoint
 
 from smallcoder.model.config import ModelConfig
 from smallcoder.model.experts import ExpertLayer, Routing
 
+Mask = Tensor | BlockMask | None
 BLOCKS = 2  # of queries; fewer skip less, more compile longer
 
 
@@ -114,7 +118,7 @@ class Attention(nn.Module):
             self.k_norm = Norm(config.head_dim, config.norm_eps)
         self.normalised = config.qk_norm
 
-    def forward(self, x: Tensor, turn: Rotation, mask: Tensor | None, slots: Tensor, cache: Cache | None) -> Tensor:
+    def forward(self, x: Tensor, turn: Rotation, mask: Mask, slots: Tensor, cache: Cache | None) -> Tensor:
         rows, length, _ = x.shape
         heads = (rows, length, -1, self.head_dim)
         q, k = self.q_proj(x).view(heads), self.k_proj(x).view(heads)
@@ -124,6 +128,10 @@ class Attention(nn.Module):
         v = self.v_proj(x).view(heads).transpose(1, 2)
         if cache is not None:
             k, v = cache.put(self.layer, slots, k, v)
+        if isinstance(mask, BlockMask):
+            y = flex_attention(q, k, v, block_mask=mask, scale=self.scale, enable_gqa=self.groups > 1)
+            assert isinstance(y, Tensor)
+            return self.o_proj(y.transpose(1, 2).reshape(rows, length, -1))
         k, v = (t.repeat_interleave(self.groups, dim=1) if self.groups > 1 else t for t in (k, v))
         if mask is not None and cache is None and q.device.type == "cpu":
             y = blocked_attention(q, k, v, mask, self.scale)
@@ -162,11 +170,19 @@ class Layer(nn.Module):
         self.input_layernorm = make_norm(config)
         self.self_attn = Attention(config, layer)
         self.post_attention_layernorm = make_norm(config)
+        self.recompute = False
         self.routed = config.experts is not None and layer >= config.experts.dense_layers
         self.mlp = ExpertLayer(config.experts, config.width) if config.experts and self.routed else FeedForward(config)
 
     def forward(
-        self, x: Tensor, turn: Rotation, mask: Tensor | None, slots: Tensor, cache: Cache | None
+        self, x: Tensor, turn: Rotation, mask: Mask, slots: Tensor, cache: Cache | None
+    ) -> tuple[Tensor, Routing | None]:
+        if self.recompute and torch.is_grad_enabled():
+            return checkpoint(self._branches, x, turn, mask, slots, cache, use_reentrant=False)
+        return self._branches(x, turn, mask, slots, cache)
+
+    def _branches(
+        self, x: Tensor, turn: Rotation, mask: Mask, slots: Tensor, cache: Cache | None
     ) -> tuple[Tensor, Routing | None]:
         x = x + self._scaled(self.self_attn(self.input_layernorm(x), turn, mask, slots, cache))
         branch, routing = self.mlp(self.post_attention_layernorm(x)), None
@@ -176,6 +192,13 @@ class Layer(nn.Module):
 
     def _scaled(self, branch: Tensor) -> Tensor:
         return branch if self.scale == 1.0 else branch * self.scale
+
+
+class Head(nn.Module):
+    """Hidden states and `output_weight` to logits: a module without weights, at which tensor parallelism takes hold."""
+
+    def forward(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        return linear(hidden, weight)
 
 
 class Decoder(nn.Module):
@@ -195,8 +218,15 @@ class Decoder(nn.Module):
         self.norm = make_norm(config)
         if not config.tied:
             self.lm_head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.head = Head()
         self.frequencies: Tensor
         self.register_buffer("frequencies", config.rope.frequencies(config.head_dim), persistent=False)  # [E / 2]
+
+    def recompute(self, on: bool) -> None:
+        """Activation checkpointing: a layer keeps only its input, and computes the rest again on the way back."""
+        for layer in self.layers:
+            assert isinstance(layer, Layer)
+            layer.recompute = on
 
     @property
     def output_weight(self) -> Tensor:
@@ -208,14 +238,15 @@ class Decoder(nn.Module):
         self,
         tokens: Tensor,
         positions: Tensor | None = None,
-        mask: Tensor | None = None,
+        mask: Mask = None,
         cache: Cache | None = None,
         routing: list[Routing] | None = None,
     ) -> Tensor:
         """Normalised last hidden states [B, T, D]; multiplied by `output_weight` they are logits.
 
         `positions` [B, T] count from 0 within each document (default: 0..T-1). `mask` is boolean, broadcast to
-        [B, H, T, keys], True where a query may look, and never at later tokens; without one, attention is causal.
+        [B, H, T, keys], True where a query may look, and never at later tokens, or the same as blocks; without one,
+        attention is causal.
         A list given as `routing` receives what each layer of experts did.
         """
         if positions is None:
@@ -236,11 +267,15 @@ class Decoder(nn.Module):
         x = self.norm(x)
         return x if self.config.logit_divisor == 1.0 else x / self.config.logit_divisor
 
-    def _windowed(self, mask: Tensor | None, tokens: Tensor, slots: Tensor, cache: Cache | None) -> Tensor | None:
+    def _windowed(self, mask: Mask, tokens: Tensor, slots: Tensor, cache: Cache | None) -> Mask:
         """The mask of layers with a window: what `mask` allows and lies at most `window` - 1 tokens back."""
         window, length = self.config.window, tokens.shape[1]
         if not window or (cache is None and length <= window):
             return mask
+        if isinstance(mask, BlockMask):
+            return _blocks(
+                and_masks(mask.mask_mod, lambda b, h, q, k: k > q - window), len(tokens), length, tokens.device
+            )
         asking = torch.arange(length, device=tokens.device)[None] if cache is None else slots
         keys = torch.arange(length if cache is None or mask is None else mask.shape[-1], device=tokens.device)
         near = (keys > asking[:, :, None] - window)[:, None]  # [B, 1, T, keys]
@@ -250,11 +285,11 @@ class Decoder(nn.Module):
         self,
         tokens: Tensor,
         positions: Tensor | None = None,
-        mask: Tensor | None = None,
+        mask: Mask = None,
         routing: list[Routing] | None = None,
     ) -> Tensor:
         """Logits [B, T, V] of whole rows; arguments as in `hidden`."""
-        return linear(self.hidden(tokens, positions, mask, routing=routing), self.output_weight)
+        return self.head(self.hidden(tokens, positions, mask, routing=routing), self.output_weight)
 
     def new_cache(self, rows: int, capacity: int) -> Cache:
         """An empty cache for `rows` rows of at most `capacity` tokens each, prompt and completion together."""
@@ -283,6 +318,23 @@ def document_mask(segments: Tensor) -> Tensor:
     length = segments.shape[1]
     causal = torch.ones(length, length, dtype=torch.bool, device=segments.device).tril()
     return ((segments[:, :, None] == segments[:, None, :]) & causal)[:, None]
+
+
+def document_blocks(segments: Tensor) -> BlockMask:
+    """The same for FlexAttention (arXiv 2412.05496), which skips blocks that no query sees: what a GPU trains with.
+
+    Make it outside of what is compiled. On a CPU FlexAttention has no backward pass.
+    """
+
+    def see(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        return (segments[b, q] == segments[b, k]) & (q >= k)
+
+    rows, length = segments.shape
+    return _blocks(see, rows, length, segments.device)
+
+
+def _blocks(see: Callable[..., Tensor], rows: int, length: int, device: torch.device) -> BlockMask:
+    return create_block_mask(see, rows, None, length, length, device=device, _compile=device.type == "cuda")
 
 
 def document_positions(segments: Tensor) -> Tensor:

@@ -95,6 +95,32 @@ def dot_plot(rows: Sequence[tuple[str, Sequence[Interval]]], width: int = 720) -
     return _svg(width, height, parts, "shares with 95% intervals")
 
 
+def load_chart(loads: Sequence[Sequence[float]]) -> Markup:
+    """One row a layer, one square an expert: the fuller, the more tokens it gets; an even share fills half of it."""
+    if not loads or not loads[0]:
+        return Markup("")
+    count = len(loads[0])
+    step = min(28.0, (WIDTH - LEFT - RIGHT) / count)
+    parts = []
+    for layer, row in enumerate(loads):
+        y = TOP + step * layer
+        parts.append(f'<text x="{LEFT - 8}" y="{y + step * 0.7:.1f}" text-anchor="end">{layer}</text>')
+        for expert, share in enumerate(row):
+            even = share * count
+            whole, x = step - 2, LEFT + step * expert + 1
+            side = whole * min(1.0, (even / 2) ** 0.5)
+            inset = (whole - side) / 2
+            parts.append(
+                f"<g><title>layer {layer}, expert {expert}: {even:.2f} of an even share</title>"
+                f"{_square('cell', x, y, whole)}{_square('load', x + inset, y + inset, side)}</g>"
+            )
+    return _svg(WIDTH, ceil(TOP + step * len(loads) + 6), parts, "share of tokens of each expert, by layer")
+
+
+def _square(style: str, x: float, y: float, side: float) -> str:
+    return f'<rect class="{style}" x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" height="{side:.1f}"/>'
+
+
 def thin(points: Points, most: int) -> list[tuple[float, float]]:
     """At most `most` points: the means of stretches of equal count. The last stretch may be shorter."""
     size = ceil(len(points) / most)

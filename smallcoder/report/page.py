@@ -197,11 +197,13 @@ def _curve(training: facts.Training) -> dict[str, Any]:
         about.append(f"last loss {data['train_loss']:.3f}")
     if (heldout := facts.final_heldout(training)) is not None:
         about.append(f"held-out {heldout:.3f} bits per byte")
+    about += [f"{name} {curve[-1][1]:.3f}" for name, curve in sorted((data.get("heldout_curves") or {}).items())]
     return {
         "stage": training.stage,
         "about": " · ".join(about),
         "loss": figures.line_chart(training.loss, "training loss"),
         "heldout": figures.line_chart(training.heldout, "held-out bits per byte", dots=True),
+        "loads": figures.load_chart(data.get("expert_loads") or []),
     }
 
 

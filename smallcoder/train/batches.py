@@ -1,64 +1,86 @@
-"""Packed rows to batches: which rows a step reads, and what the model gets of them.
+"""Packed rows to batches: what the model gets of the rows of a step. Shapes never change: nothing is compiled anew."""
 
-Every epoch visits each row once in an order drawn from the seed and the epoch's number; a batch may span two epochs.
-The rows of a step follow from the step's number alone, so there is no reader state to save.
-"""
-
-from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from smallcoder.tokens.packed import PackedRows
+from smallcoder.core.errors import InputError
+from smallcoder.tokens.packed import PADDING_SEGMENT, PackedRows
+from smallcoder.train.mixture import by_source
 from smallcoder.train.objectives.language_model import IGNORED
 
-ORDER_STREAM = 0x0DE2
+Rows = Sequence[tuple[int, int]]  # (number of the source, row)
+MEASURED = 64  # rows that tell how long documents are
 
 
 class Batch(NamedTuple):
-    """What one step reads: tokens and labels [B, T] int64 (label -100: no target), segments [B, T] int64."""
+    """What one forward pass reads: tokens and labels [B, T] int64 (label -100: no target), segments [B, T] int64."""
 
     tokens: Tensor
     segments: Tensor
     labels: Tensor
 
 
-class RowOrder:
-    """Rows of any step. Keeps the permutations of two epochs: 16 bytes a row."""
+class Sources:
+    """Packed rows of one context under their names; a row is (number of the source, row)."""
 
-    def __init__(self, rows: int, batch: int, seed: int) -> None:
-        self._rows = rows
-        self._batch = batch
-        self._seed = seed
-        self._epochs: OrderedDict[int, np.ndarray] = OrderedDict()
+    def __init__(self, packed: Mapping[str, PackedRows]) -> None:
+        self.packed = dict(packed)
+        self._rows = list(packed.values())
+        self._names = list(packed)
+        self.context = self._rows[0].context
+        for name, rows in packed.items():
+            if rows.context != self.context:
+                raise InputError(
+                    f"rows of {name!r} have {rows.context} tokens, those of {self._names[0]!r} {self.context}",
+                    "pack all inputs of a stage with one context",
+                )
 
-    def __call__(self, step: int) -> np.ndarray:
-        """Row numbers [batch] of step 0, 1, ..."""
-        places = range(step * self._batch, (step + 1) * self._batch)
-        return np.array([self._epoch(place // self._rows)[place % self._rows] for place in places])
+    def sizes(self) -> dict[str, int]:
+        return {name: len(rows) for name, rows in self.packed.items()}
 
-    def _epoch(self, number: int) -> np.ndarray:
-        if number not in self._epochs:
-            # numpy takes (7, 0) for 7: without a mark of its own this would undo the packer's shuffle of equal seed.
-            stream = np.random.default_rng((ORDER_STREAM, self._seed, number))
-            self._epochs[number] = stream.permutation(self._rows)
-            if len(self._epochs) > 2:
-                self._epochs.popitem(last=False)
-        return self._epochs[number]
+    def count(self, rows: Rows) -> tuple[int, int]:
+        """How many tokens of these rows the model reads, and how many it is to predict."""
+        tokens = targets = 0
+        for source, numbers in by_source(rows).items():
+            packed = self._rows[source]
+            tokens += int((packed.segments[numbers, :-1] != PADDING_SEGMENT).sum())
+            targets += int(packed.targets[numbers, 1:].sum())
+        return tokens, targets
+
+    def document_length(self) -> float:
+        """Length in tokens of the document around a token, a mean over the tokens of some rows of each source."""
+        lengths = [np.bincount(row[row != PADDING_SEGMENT]) for rows in self._rows for row in rows.segments[:MEASURED]]
+        sizes = np.concatenate(lengths).astype(float)
+        return float((sizes**2).sum() / sizes.sum())
+
+    def batch(self, rows: Rows, size: int, device: str) -> Batch:
+        """A batch of `size` rows: these, each source's together and ascending, then rows without any target.
+
+        Raises InputError where a row holds what no token is: the file has been damaged.
+        """
+        tokens = np.zeros((size, self.context + 1), np.int64)
+        segments = np.zeros((size, self.context), np.int64)
+        labels = np.full((size, self.context), IGNORED, np.int64)
+        end = 0
+        for source, numbers in by_source(rows).items():
+            packed, start, end = self._rows[source], end, end + len(numbers)
+            tokens[start:end] = packed.tokens[numbers]
+            segments[start:end] = packed.segments[numbers, :-1]
+            wanted = packed.targets[numbers, 1:] == 1
+            labels[start:end] = np.where(wanted, tokens[start:end, 1:], IGNORED)
+            if tokens[start:end].max() >= packed.vocab_size:
+                raise InputError(
+                    f"the rows of {self._names[source]!r} hold a token of {tokens.max()}, beyond their vocabulary of "
+                    f"{packed.vocab_size}: the file is damaged",
+                    "run again with --rebuild of the stage that packed them",
+                )
+        return Batch(*(_to(array, device) for array in (tokens[:, :-1], segments, labels)))
 
 
-def read_batch(packed: PackedRows, rows: np.ndarray, size: int, device: str) -> Batch:
-    """The batch of those rows, filled up to `size` rows with rows without targets so that shapes never change."""
-    rows, missing = np.sort(rows), size - len(rows)
-    tokens = packed.tokens[rows].astype(np.int64)
-    segments = packed.segments[rows, :-1].astype(np.int64)
-    labels = np.where(packed.targets[rows, 1:] == 1, tokens[:, 1:], IGNORED)
-    fill = ((0, missing), (0, 0))
-    arrays = (
-        np.pad(tokens[:, :-1], fill),
-        np.pad(segments, fill),
-        np.pad(labels, fill, constant_values=IGNORED),
-    )
-    return Batch(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
+def _to(array: np.ndarray, device: str) -> Tensor:
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor.pin_memory().to(device, non_blocking=True) if device == "cuda" else tensor

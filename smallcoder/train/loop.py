@@ -1,42 +1,54 @@
-"""The training loop: batch, loss, gradients, update; metrics, held-out bits per byte and checkpoints on the way.
+"""The training loop: batches, loss, gradients, update; metrics, held-out bits per byte and checkpoints on the way.
 
 A run repeats bit by bit on one machine, and a run killed at any moment and started again ends with the same bytes as
 one left alone: rows and rates follow from the step's number, sums are taken in a fixed order by a fixed number of
-threads (`machine.repeatable`), and what a killed run wrote after its last checkpoint is cut off. Other processors, or
-another version of torch, round otherwise.
+threads (`machine.repeatable`), and what a killed run wrote after its last checkpoint is cut off. Other processors,
+another version of torch, or another number of processes, round otherwise.
 
-It runs on one device; it does not accumulate gradients, nor shard.
+An update may be cut into micro batches and spread over processes (`parallel`): the loss of each part is divided by the
+number of targets of the whole, so that the parts add up to the same gradients.
 """
 
-import json
 import math
-import os
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.attention.flex_attention import BlockMask
 
+from smallcoder.core.errors import InputError, TrainingError
 from smallcoder.core.manifest import STATE
 from smallcoder.core.progress import Progress
 from smallcoder.model.experts import Routing
-from smallcoder.model.transformer import Decoder, document_mask, document_positions
-from smallcoder.tokens.packed import PADDING_SEGMENT, PackedRows
-from smallcoder.train.batches import Batch, RowOrder, read_batch
-from smallcoder.train.checkpoint import load_checkpoint, save_checkpoint
+from smallcoder.model.transformer import Decoder, document_blocks, document_mask, document_positions
+from smallcoder.tokens.packed import PackedRows
+from smallcoder.train.batches import Batch, Rows, Sources
+from smallcoder.train.checkpoint import Checkpoints
+from smallcoder.train.config import Config
+from smallcoder.train.launch.stopping import PreemptedError, stop_requested
 from smallcoder.train.machine import Machine
+from smallcoder.train.meter import Meter
+from smallcoder.train.metrics import Figures, Metrics, Nowhere, trackers
+from smallcoder.train.mixture import Places, ramp, shares
 from smallcoder.train.objectives import Loss
-from smallcoder.train.objectives.experts import with_routing
+from smallcoder.train.objectives.experts import busiest, with_routing
 from smallcoder.train.objectives.language_model import language_model
 from smallcoder.train.optim import Optimizers
-from smallcoder.train.schedule import scale
-from smallcoder.train.stage import Config
+from smallcoder.train.parallel.fleet import Fleet
+from smallcoder.train.parallel.shard import accumulating, clip, gather_state
+from smallcoder.train.samples import continuations
+from smallcoder.train.schedule import Plateau
 
-METRICS = "metrics.jsonl"
+Decode = Callable[[list[int]], str]
+SKIPPED_IN_A_ROW = 20  # steps without finite gradients after which nothing will come of it any more
+
+
+def _as_it_is(function: Callable[..., Loss]) -> Callable[..., Loss]:
+    return function
 
 
 @dataclass
@@ -46,126 +58,241 @@ class Tally:
     step: int = 0
     tokens: int = 0
     skipped: int = 0
+    skipped_in_a_row: int = 0
     metrics_bytes: int = 0
+    plateau: Plateau = field(default_factory=Plateau)
 
 
 class Trainer:
-    """One run: the decoder and everything that changes with a step."""
+    """One run: the decoder, spread over the fleet, and everything that changes with a step.
+
+    `before` is the folder `optimizer/` of an earlier stage, whose moments and place in the rows this run takes over.
+    """
 
     def __init__(
         self,
         config: Config,
         machine: Machine,
+        fleet: Fleet,
         decoder: Decoder,
-        packed: PackedRows,
-        heldout: PackedRows | None,
         *,
+        packed: Mapping[str, PackedRows],
+        heldout: Mapping[str, PackedRows],
         out: Path,
+        before: Path | None = None,
+        decode: Decode | None = None,
     ) -> None:
         self.config = config
         self.machine = machine
-        self.decoder = decoder.to(machine.device).train()
-        self.packed = packed
-        self.heldout = heldout
+        self.fleet = fleet
+        self.decoder = decoder.train()
+        self.sources = Sources(packed)
+        self.heldout = dict(heldout)
         self.out = out
-        self.optimizers = Optimizers(decoder, config.muon_lr, config.embedding_lr, config.adam_lr, config.weight_decay)
-        self.order = RowOrder(len(packed), config.batch, config.seed)
+        self.decode = decode
+        self.optimizers = Optimizers(
+            decoder,
+            config.muon_lr,
+            config.embedding_lr,
+            config.adam_lr,
+            config.weight_decay,
+            kind=config.optimizer,
+            copy=fleet.copy,
+        )
+        read = self._take_over(before) if before else {}
+        sizes = self.sources.sizes()
+        self.places = Places(sizes, shares(config.mixture, sizes), config.seed, read)
+        self.micro = config.micro_batch or -(-config.batch // fleet.data_size)
         self.tally = Tally()
-        self.loss = torch.compile(self._loss, fullgraph=True, dynamic=False) if machine.compile else self._loss
+        self.loads: Tensor | None = None  # [layers, E]: each expert's share when last measured
+        self.checkpoints = Checkpoints(out / STATE, fleet)
+        length = self.sources.document_length()
+        self.meter = Meter(decoder.config, self.sources.context, length, machine.device, fleet.world)
+        decoder.recompute(config.recompute)
+        # Several processes compile layer by layer (`parallel.shard`), and so the objective by itself; one compiles all.
+        compiled = partial(torch.compile, fullgraph=True, dynamic=False) if machine.compile else _as_it_is
+        self.loss = compiled(self._loss) if fleet.world == 1 else self._loss
+        self.objective = compiled(language_model) if fleet.world > 1 else language_model
 
     def run(self) -> float:
-        """Train to the last step, from the last checkpoint if there is one. Returns tokens a second."""
-        self._resume()
-        steps, config = self.config.steps, self.config
-        timed_tokens, timed_from = 0, 0.0
-        with self._metrics_file() as metrics, Progress("train", steps, "steps") as progress:
-            progress.advance(self.tally.step)
-            while self.tally.step < steps:
-                before = self.tally.tokens
-                loss = self._step(metrics)
-                if timed_from:
-                    timed_tokens += self.tally.tokens - before
-                else:
-                    timed_from = time.monotonic()
-                rate = timed_tokens / max(1e-9, time.monotonic() - timed_from)
-                progress.advance(note=f"loss {loss:.3f}, {rate:,.0f} tokens/s")
-                step = self.tally.step
-                if step % config.eval_every == 0 or step == steps:
-                    started = time.monotonic()
-                    self._measure(metrics)
-                    timed_from += time.monotonic() - started
-                if step % config.checkpoint_every == 0 and step < steps:
-                    self._checkpoint(metrics)
-        return timed_tokens / max(1e-9, time.monotonic() - timed_from)
+        """Train to the last step, from the last checkpoint if there is one. Returns tokens a second.
 
-    def _loss(self, batch: Batch) -> Loss:
-        mask, positions = document_mask(batch.segments), document_positions(batch.segments)
+        Raises PreemptedError, after a checkpoint, where a signal asks to stop (`launch.stopping`).
+        """
+        self._resume()
+        config, tally, meter = self.config, self.tally, self.meter
+        with self._metrics() as metrics, Progress("train", config.steps, "steps") as progress:
+            progress.advance(tally.step)
+            while tally.step < config.steps:
+                before = tally.tokens
+                figures, stop = self._step()
+                meter.add(tally.tokens - before)
+                metrics.add(tally.step, figures, meter.figures())
+                progress.advance(note=f"loss {figures['loss']:.3f}, {meter.note()}")
+                with meter.paused():
+                    if tally.step % config.eval_every == 0 or tally.step == config.steps:
+                        metrics.add(tally.step, self._measure())
+                    if (stop or tally.step % config.checkpoint_every == 0) and tally.step < config.steps:
+                        self._checkpoint(metrics)
+                    if stop and tally.step < config.steps:
+                        self.checkpoints.wait()
+                        raise PreemptedError
+        self.checkpoints.wait()
+        return meter.rate
+
+    def whole(self) -> Decoder | None:
+        """The decoder whole, on the main process; None on the others. Every process must call it."""
+        if self.fleet.world == 1:
+            return self.decoder
+        weights = gather_state(self.decoder)
+        if not self.fleet.is_main:
+            return None
+        with torch.device("meta"):
+            decoder = Decoder(self.decoder.config)
+        decoder.load_state_dict(weights, assign=True)
+        decoder.frequencies = decoder.config.rope.frequencies(decoder.config.head_dim)
+        return decoder
+
+    def hand_on(self, folder: Path) -> None:
+        """Write what a later stage takes over as `before`."""
+        handed = Checkpoints(folder, self.fleet)
+        handed.save({"optimizers": self.optimizers.state()}, {"read": self.places.read(self._places(self.tally.step))})
+        handed.wait()
+
+    def _take_over(self, folder: Path) -> dict[str, int]:
+        values = Checkpoints(folder, self.fleet).load({"optimizers": self.optimizers.state()})
+        if values is None:
+            raise InputError(f"{folder} holds no optimizer", "set keep_optimizer = true in the stage before")
+        return values["read"]
+
+    def _forward(self, sources: Sources, rows: Rows, targets: float, share: float) -> Loss:
+        batch = sources.batch(rows, self.micro, self.machine.device)
+        blocks = document_blocks(batch.segments) if self.machine.device == "cuda" else None
+        scalars = (torch.tensor(value, dtype=torch.float32, device=self.machine.device) for value in (targets, share))
+        return self.loss(batch, blocks, *scalars)
+
+    def _loss(self, batch: Batch, blocks: BlockMask | None, targets: Tensor, share: Tensor) -> Loss:
+        """The loss of one part of an update that has `targets` targets, and `share` of whose rows it holds."""
+        mask = document_mask(batch.segments) if blocks is None else blocks
+        positions = document_positions(batch.segments)
         with torch.autocast(self.machine.device, torch.bfloat16, enabled=self.machine.precision == "bf16"):
             routing: list[Routing] = []
             logits = self.decoder(batch.tokens, positions, mask, routing)
-        loss = language_model(logits, batch.labels, self.config.z_loss)
-        return with_routing(loss, routing, self.config.expert_balance, self.config.expert_z)
+        loss = self.objective(logits, batch.labels, targets, self.config.z_loss)
+        return with_routing(loss, routing, self.config.expert_balance, self.config.expert_z, share)
 
-    def _step(self, metrics: BinaryIO) -> float:
-        config, tally = self.config, self.tally
-        batch = read_batch(self.packed, self.order(tally.step), config.batch, self.machine.device)
-        loss = self.loss(batch)
-        loss.value.backward()
-        norm = float(torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), config.grad_clip))
-        share = scale(tally.step, config.steps, config.warmup, config.lr_floor, config.decay)
+    def _step(self) -> tuple[Figures, bool]:
+        """One update; its figures, and whether the run has been asked to stop."""
+        config, tally, fleet = self.config, self.tally, self.fleet
+        first, last = self._places(tally.step), self._places(tally.step + 1)
+        rows = self.places(first, last)[fleet.data_rank :: fleet.data_size]
+        tokens, targets = fleet.sum(torch.tensor(self.sources.count(rows), dtype=torch.float64)).tolist()
+        sums: dict[str, Tensor] = {}
+        most = -(-(last - first) // fleet.data_size)  # rows of a process, as many batches for all
+        for start in range(0, most, self.micro):
+            accumulating(self.decoder, start + self.micro >= most)
+            part = rows[start : start + self.micro]
+            loss = self._forward(self.sources, part, max(1, targets), len(part) / (last - first))
+            loss.value.backward()
+            for name, value in loss.metrics.items():
+                sums[name] = sums.get(name, 0.0) + value
+        norm = clip(self.decoder, config.grad_clip, fleet)
+        share = config.schedule.share(tally.step, config.steps, tally.plateau.count)
         if math.isfinite(norm):
             self.optimizers.step(share)
         else:
             self.optimizers.forget()
-            tally.skipped += 1
+        self._count_skipped(not math.isfinite(norm))
         tally.step += 1
-        tally.tokens += int((batch.segments != PADDING_SEGMENT).sum())
-        value = loss.metrics["nats"].item() / max(1, loss.metrics["targets"].item())
-        line = {"step": tally.step, "loss": value, "lr": config.muon_lr * share, "grad_norm": norm}
-        if "busiest" in loss.metrics:
-            line["busiest_expert"] = loss.metrics["busiest"].item()
-        _write_line(metrics, line)
-        return value
+        tally.tokens += int(tokens)
+        sums["stop"] = torch.tensor(float(stop_requested()))
+        found = self._summed(sums)
+        loss = found["nats"].item() / max(1, targets)
+        figures = {"loss": loss, "lr": self.optimizers.peak * share, "grad_norm": norm}
+        if "loads" in found:
+            figures["busiest_expert"] = busiest(found["loads"])
+        return figures, bool(found["stop"])
 
-    def _measure(self, metrics: BinaryIO) -> None:
-        if self.heldout is None:
-            return
-        bits = self.bits_per_byte(self.heldout, self.config.eval_rows)
-        _write_line(metrics, {"step": self.tally.step, "heldout_bits_per_byte": bits})
+    def _summed(self, sums: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Tensors summed over the fleet, in one go, in fp64 on the CPU."""
+        flat = torch.cat([value.double().cpu().flatten() for value in sums.values()])
+        parts = self.fleet.sum(flat).split([value.numel() for value in sums.values()])
+        return {name: part.view(value.shape) for (name, value), part in zip(sums.items(), parts, strict=True)}
 
-    def bits_per_byte(self, packed: PackedRows, rows: int) -> float:
-        """Loss of the first `rows` rows in bits, over the UTF-8 bytes of their targets.
+    def _places(self, step: int) -> int:
+        """How many places of the run lie before a step."""
+        return ramp(step, self.config.batch, self.micro, self.config.batch_ramp)
+
+    def _count_skipped(self, skipped: bool) -> None:
+        tally = self.tally
+        tally.skipped += skipped
+        tally.skipped_in_a_row = tally.skipped_in_a_row + 1 if skipped else 0
+        if tally.skipped_in_a_row >= SKIPPED_IN_A_ROW:
+            raise TrainingError(
+                f"the gradients of {SKIPPED_IN_A_ROW} steps in a row up to step {tally.step + 1} are not finite",
+                "lower the learning rates or lengthen the warm-up, and run again with --rebuild of this stage",
+            )
+
+    def _measure(self) -> Figures:
+        """Held-out bits per byte, over all and of each input where there are several; then samples."""
+        figures, nats, size = {}, 0.0, 0
+        for name, packed in self.heldout.items():
+            own, own_size = self._heldout_sums(packed)
+            figures[f"heldout_bits_per_byte/{name}"] = own / math.log(2) / own_size
+            nats, size = nats + own, size + own_size
+        if not size:
+            return {}
+        bits = nats / math.log(2) / size
+        self.tally.plateau.see(bits, self.config.schedule.patience)
+        samples = {"samples": self._samples()} if self.config.samples else {}
+        return {"heldout_bits_per_byte": bits, **(figures if len(figures) > 1 else {}), **samples}
+
+    def _samples(self) -> list[dict[str, str]]:
+        decoder = self.whole()
+        if decoder is None or self.decode is None:
+            return []
+        pairs = continuations(decoder.eval(), next(iter(self.heldout.values())), self.config.samples)
+        decoder.train()
+        return [{"prompt": self.decode(prompt), "answer": self.decode(answer)} for prompt, answer in pairs]
+
+    def _heldout_sums(self, packed: PackedRows) -> tuple[float, int]:
+        """Summed loss of the first rows in nats, and the UTF-8 bytes of their targets. Notes the load of experts.
 
         Runs the very function that is trained on, gradients and all: a second graph would cost another compilation.
         """
-        rows, nats = min(rows, len(packed)), 0.0
-        for start in range(0, rows, self.config.batch):
-            chosen = np.arange(start, min(rows, start + self.config.batch))
-            loss = self.loss(read_batch(packed, chosen, self.config.batch, self.machine.device))
-            nats += loss.metrics["nats"].item()
-        return nats / math.log(2) / int(packed.bytes[:rows].sum())
+        sources, fleet = Sources({"heldout": packed}), self.fleet
+        count = min(self.config.eval_rows, len(packed))
+        rows = [(0, row) for row in range(count)][fleet.data_rank :: fleet.data_size]
+        sums: dict[str, Tensor] = {}
+        for start in range(0, -(-count // fleet.data_size), self.micro):
+            part = rows[start : start + self.micro]
+            for name, value in self._forward(sources, part, 1.0, len(part) / count).metrics.items():
+                sums[name] = sums.get(name, 0.0) + value.double()
+        found = self._summed(sums)
+        self.loads = found.get("loads")
+        return found["nats"].item(), int(packed.bytes[:count].sum())
 
-    def _checkpoint(self, metrics: BinaryIO) -> None:
-        metrics.flush()
-        os.fsync(metrics.fileno())
-        self.tally.metrics_bytes = metrics.tell()
-        state = {"decoder": self.decoder.state_dict(), "optimizers": self.optimizers.state(), "tally": vars(self.tally)}
-        save_checkpoint(self.out / STATE, state)
+    def reading(self) -> dict[str, Any]:
+        """How often the rows have been gone through, of each source where there are several."""
+        places = self._places(self.tally.step)
+        epochs = {name: round(share, 3) for name, share in self.places.epochs(places).items()}
+        whole = round(places / sum(self.sources.sizes().values()), 3)
+        return {"epochs": whole, **({"epochs_by_source": epochs} if len(epochs) > 1 else {})}
+
+    def _metrics(self) -> Metrics | Nowhere:
+        if not self.fleet.is_main:
+            return Nowhere()
+        tally = self.tally
+        return Metrics(self.out, tally.metrics_bytes, trackers(self.config, self.out, tally.step))
+
+    def _checkpoint(self, metrics: Metrics | Nowhere) -> None:
+        self.tally.metrics_bytes = metrics.settle()
+        self.checkpoints.save(self._state(), asdict(self.tally))
+
+    def _state(self) -> dict[str, Any]:
+        return {"decoder": self.decoder.state_dict(), "optimizers": self.optimizers.state()}
 
     def _resume(self) -> None:
-        state = load_checkpoint(self.out / STATE, self.machine.device)
-        if state:
-            self.decoder.load_state_dict(state["decoder"])
-            self.optimizers.restore(state["optimizers"])
-            self.tally = Tally(**state["tally"])
-
-    @contextmanager
-    def _metrics_file(self) -> Iterator[BinaryIO]:
-        with (self.out / METRICS).open("ab") as file:
-            file.truncate(self.tally.metrics_bytes)
-            yield file
-
-
-def _write_line(file: BinaryIO, data: dict[str, Any]) -> None:
-    file.write(json.dumps(data).encode() + b"\n")
-    file.flush()
+        values = self.checkpoints.load(self._state())
+        if values:
+            self.tally = Tally(**{**values, "plateau": Plateau(**values["plateau"])})

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from smallcoder.core.errors import ToolError
-from smallcoder.train.stage import Config
+from smallcoder.core.errors import ToolError, TrainingError
+from smallcoder.train.config import Config
 
 
 @dataclass(frozen=True)
@@ -53,3 +53,17 @@ def repeatable(machine: Machine) -> Iterator[None]:
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turn torch's ways of saying that memory has run out into one clear TrainingError."""
+    try:
+        yield
+    except RuntimeError as error:  # torch.OutOfMemoryError is one; on a CPU the allocator raises a plain one
+        if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "alloc" in str(error):
+            first = str(error).splitlines()[0]
+            raise TrainingError(
+                f"memory ran out ({first})", "set a smaller micro_batch, recompute = true, or pack shorter rows"
+            ) from None
+        raise

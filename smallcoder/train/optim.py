@@ -1,4 +1,4 @@
-"""Two optimizers side by side: Muon for the layers' matrices, AdamW for embeddings and norms.
+"""Two optimizers side by side: Muon or AdamW for the layers' matrices, AdamW for embeddings, output, router, norms.
 
 Muon (Jordan et al., kellerjordan.github.io/posts/muon) replaces the momentum of a matrix by the nearest orthogonal
 matrix, found with five Newton-Schulz steps in bf16. Matrices of one shape go through them as one batch: a step of a
@@ -6,17 +6,22 @@ small model is otherwise dominated by dispatch. On top, NorMuon (arXiv 2510.0549
 without it, updates equal `torch.optim.Muon`.
 
 Cost: 5 (2 m^2 n + m^3) multiply-adds for an m x n matrix, m <= n; a sixth of a step of 2,048 tokens at width 192.
-It does not shard: every device would do all of it.
+Weights that are spread over processes keep their moments where they are; whole matrices are dealt out to the ranks of
+one copy of the model and back (`parallel.matrices`), each copy doing all of it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from smallcoder.model.transformer import Decoder
+from smallcoder.train.parallel.matrices import Matrices
+from smallcoder.train.parallel.parts import like, local
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan's quintic: steepest at zero, singular values end in about [0.7, 1.2]
 NEWTON_SCHULZ_STEPS = 5
@@ -50,79 +55,151 @@ def balance(updates: Tensor, squares: Tensor, decay: float) -> Tensor:
 
 
 def _shorter_side(shape: torch.Size) -> int:
-    return 2 if shape[1] >= shape[2] else 1
+    return -1 if shape[-2] >= shape[-1] else -2
+
+
+@dataclass
+class Alike:
+    """Weights of one shape, cut alike, and what Muon remembers of them."""
+
+    weights: list[nn.Parameter]
+    matrices: Matrices
+    momenta: Tensor  # of this rank's parts, [weights, ...part]
+    squares: Tensor  # of all matrices, [weights, ..., rows, 1] or [weights, ..., 1, columns]; only `mine` are kept up
 
 
 class Muon:
     """SGD with Nesterov momentum whose matrix updates are orthogonalized, scaled by sqrt(max(1, rows / columns)).
 
-    `second_momentum` None leaves out NorMuon's part.
+    `second_momentum` None leaves out NorMuon's part. `group`: the ranks that hold one copy of the model between them.
     """
 
     def __init__(
-        self, weights: Iterable[nn.Parameter], momentum: float, second_momentum: float | None, weight_decay: float
+        self,
+        weights: Iterable[nn.Parameter],
+        momentum: float,
+        second_momentum: float | None,
+        weight_decay: float,
+        group: dist.ProcessGroup | None = None,
     ) -> None:
         self._momentum = momentum
         self._second_momentum = second_momentum
         self._weight_decay = weight_decay
-        self._shapes: defaultdict[torch.Size, list[nn.Parameter]] = defaultdict(list)
-        for weight in weights:
-            self._shapes[weight.shape].append(weight)
-        self._momenta = [_matrices([torch.zeros_like(w) for w in group]) for group in self._shapes.values()]
-        self._squares = [m.new_zeros(m.sum(_shorter_side(m.shape), keepdim=True).shape) for m in self._momenta]
+        self._group = group
+        self._weights = list(weights)
+        alike: defaultdict[Any, list[nn.Parameter]] = defaultdict(list)
+        for weight in self._weights:
+            alike[weight.shape, getattr(weight, "placements", None)].append(weight)
+        self._alike: list[Alike] = []
+        first = 0
+        for same in alike.values():
+            momenta = torch.stack([torch.zeros_like(local(weight)) for weight in same])
+            shape = [len(same), *same[0].shape]
+            shape[_shorter_side(same[0].shape)] = 1
+            self._alike.append(Alike(same, Matrices(same, group, first), momenta, momenta.new_zeros(shape)))
+            first += len(same)
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
         """One update; every weight must have a gradient."""
-        for weights, momenta, squares in zip(self._shapes.values(), self._momenta, self._squares, strict=True):
-            _, rows, columns = momenta.shape
-            gradients = _matrices([weight.grad for weight in weights if weight.grad is not None])
-            momenta.lerp_(gradients, 1 - self._momentum)
-            updates = orthogonalize(gradients.lerp(momenta, self._momentum)).float()
+        for alike in self._alike:
+            rows, columns = alike.weights[0].shape[-2:]
+            gradients = torch.stack([local(weight.grad) for weight in alike.weights if weight.grad is not None])
+            alike.momenta.lerp_(gradients, 1 - self._momentum)
+            updates = orthogonalize(alike.matrices.gather(gradients.lerp(alike.momenta, self._momentum))).float()
             if self._second_momentum is not None:
-                updates = balance(updates, squares, self._second_momentum)
+                updates = self._balance(updates, alike, self._second_momentum)
             rate = lr * max(1, rows / columns) ** 0.5
-            for weight, update in zip(weights, updates.view(-1, *weights[0].shape), strict=True):
-                weight.mul_(1 - lr * self._weight_decay).sub_(update, alpha=rate)
+            for weight, update in zip(alike.weights, alike.matrices.scatter(updates), strict=True):
+                local(weight).mul_(1 - lr * self._weight_decay).sub_(update, alpha=rate)
 
-    def state(self) -> list[Tensor]:
-        """The momenta, then the mean squares, one tensor for each shape of matrix."""
-        return self._momenta + self._squares
+    def _balance(self, updates: Tensor, alike: Alike, decay: float) -> Tensor:
+        squares, mine = alike.squares.flatten(0, -3), alike.matrices.mine
+        if mine is None:
+            return balance(updates, squares, decay)
+        own = squares[mine]
+        balanced = balance(updates, own, decay)
+        squares[mine] = own
+        return balanced
 
-    def restore(self, state: list[Tensor]) -> None:
-        for own, saved in zip(self.state(), state, strict=True):
-            own.copy_(saved)
+    @torch.no_grad()
+    def state(self) -> list[tuple[Tensor, Tensor]]:
+        """Momentum, spread as the weight is, and mean squares, whole on every rank, of each weight in turn.
 
-
-def _matrices(weights: list[Tensor]) -> Tensor:
-    """Weights of one shape as one batch of matrices, [N, rows, columns]; stacked experts are matrices each."""
-    return torch.stack(weights).flatten(0, -3)
+        They share memory with those in use: filling them restores a state. Every rank must call it.
+        """
+        found = {}
+        for alike in self._alike:
+            if alike.matrices.mine is not None:
+                squares = alike.squares.flatten(0, -3)
+                own = torch.zeros_like(squares)
+                own[alike.matrices.mine] = squares[alike.matrices.mine]
+                dist.all_reduce(own, group=self._group)
+                squares.copy_(own)
+            for weight, momentum, squares in zip(alike.weights, alike.momenta, alike.squares, strict=True):
+                found[id(weight)] = (like(weight, momentum), squares)
+        return [found[id(weight)] for weight in self._weights]
 
 
 class Optimizers:
-    """Both optimizers of a decoder, stepped together at one share of their peak rates."""
+    """Both optimizers of a decoder, stepped together at one share of their peak rates.
+
+    `kind` is that of the layers' matrices: "muon" at `muon_lr` or "adamw" at `adam_lr`; only they have `weight_decay`.
+    `adam_lr` is also the rate of the output matrix, the router and the norms, and of embeddings tied to the output.
+    `copy` is the fleet's; the decoder must have been spread before.
+    """
 
     def __init__(
-        self, decoder: Decoder, muon_lr: float, embedding_lr: float, adam_lr: float, weight_decay: float
+        self,
+        decoder: Decoder,
+        muon_lr: float,
+        embedding_lr: float,
+        adam_lr: float,
+        weight_decay: float,
+        *,
+        kind: Literal["muon", "adamw"] = "muon",
+        copy: dist.ProcessGroup | None = None,
     ) -> None:
-        matrices = [
-            weight
-            for name, weight in decoder.layers.named_parameters()
-            if weight.ndim > 1 and not name.endswith("mlp.gate.weight")
-        ]
-        chosen = {id(weight) for weight in matrices}
-        rest = [weight for weight in decoder.parameters() if id(weight) not in chosen]
-        embedding_lr = adam_lr if decoder.config.tied else embedding_lr
-        rates = [embedding_lr if weight is decoder.embed_tokens.weight else adam_lr for weight in rest]
-        groups = [{"params": [weight], "peak": rate} for weight, rate in zip(rest, rates, strict=True)]
-        self._weights = matrices + rest
+        named = dict(decoder.named_parameters())
+        matrices = {
+            name: weight
+            for name, weight in named.items()
+            if name.startswith("layers.") and weight.ndim > 1 and not name.endswith("mlp.gate.weight")
+        }
+        self._weights = named
         self._muon_lr = muon_lr
-        self._muon = Muon(matrices, MOMENTUM, SECOND_MOMENTUM, weight_decay)
-        self._adam = torch.optim.AdamW(groups, adam_lr, ADAM_BETAS, ADAM_EPS, weight_decay=0.0, fused=True)
+        self.peak = muon_lr if kind == "muon" else adam_lr  # of the matrices
+        self._matrices = matrices if kind == "muon" else {}
+        self._muon = Muon(self._matrices.values(), MOMENTUM, SECOND_MOMENTUM, weight_decay, copy)
+        # AdamW works element by element: on this rank's parts, as tensors of their own where a weight is spread.
+        self._parts = {
+            name: weight if local(weight) is weight else nn.Parameter(local(weight).detach())
+            for name, weight in sorted(named.items(), key=lambda item: item[0] not in matrices)
+            if name not in self._matrices
+        }
+        embeddings = "" if decoder.config.tied else "embed_tokens.weight"
+        groups = [
+            {
+                "params": [part],
+                "peak": embedding_lr if name == embeddings else adam_lr,
+                "weight_decay": weight_decay if name in matrices else 0.0,
+            }
+            for name, part in self._parts.items()
+        ]
+        self._adam = torch.optim.AdamW(groups, adam_lr, ADAM_BETAS, ADAM_EPS, fused=True)
+        for part in self._parts.values():  # as it would at the first step, so that there is a state to fill
+            self._adam.state[part] = {
+                "step": torch.zeros((), device=part.device),
+                "exp_avg": torch.zeros_like(part, requires_grad=False),
+                "exp_avg_sq": torch.zeros_like(part, requires_grad=False),
+            }
 
     def step(self, share: float) -> None:
         """One update from the gradients at hand, at `share` of the peak rates; then the gradients are gone."""
         self._muon.step(self._muon_lr * share)
+        for name, part in self._parts.items():
+            gradient = self._weights[name].grad
+            part.grad = None if gradient is None else local(gradient)
         for group in self._adam.param_groups:
             group["lr"] = group["peak"] * share
         self._adam.step()
@@ -130,12 +207,18 @@ class Optimizers:
 
     def forget(self) -> None:
         """Drop the gradients without an update."""
-        for weight in self._weights:
+        for weight in (*self._weights.values(), *self._parts.values()):
             weight.grad = None
 
     def state(self) -> dict[str, Any]:
-        return {"muon": self._muon.state(), "adam": self._adam.state_dict()}
+        """All moments by the names of their weights, spread as these are. Filling the tensors restores a state.
 
-    def restore(self, state: dict[str, Any]) -> None:
-        self._muon.restore(state["muon"])
-        self._adam.load_state_dict(state["adam"])
+        Every rank must call it.
+        """
+        adam = {}
+        for name, part in self._parts.items():
+            moments = self._adam.state[part]
+            spread = {key: like(self._weights[name], moments[key]) for key in ("exp_avg", "exp_avg_sq")}
+            adam[name] = {"step": moments["step"], **spread}
+        muon = zip(self._matrices, self._muon.state(), strict=True)
+        return {"adam": adam, "muon": {name: {"momentum": own[0], "squares": own[1]} for name, own in muon}}

@@ -1,165 +1,183 @@
 """Stage `train`: packed rows to a model, from fresh weights or on from a `model`. Pretraining and fine-tuning alike.
 
-Settings and facts are here; the loop is in `loop`. Defaults are those measured best for a few million parameters and a
-few million tokens on two CPU cores; docs/log.md has the numbers.
+The papers' stages are stages of a recipe: each has its own mixture and schedule, and goes on from the `model` of the
+one before, with `optimizer` also from its moments and to the rows not read yet (`recipes/three-stages.toml`). Settings
+are in `config`, the loop in `loop`; this file brings inputs in and results out.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from smallcoder.core.errors import InputError
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
-from smallcoder.train.schedule import Decay
+from smallcoder.core.errors import EmptyError, InputError
+from smallcoder.core.stage import Facts, Inputs, Size
+from smallcoder.train.config import SHAPE, Config
+from smallcoder.train.metrics import METRICS
 
 if TYPE_CHECKING:
+    from smallcoder.model.config import ModelConfig
     from smallcoder.model.transformer import Decoder
     from smallcoder.tokens.packed import PackedRows
+    from smallcoder.train.machine import Machine
+    from smallcoder.train.parallel.fleet import Fleet
 
-SHAPE = ("width", "layers", "heads", "kv_heads", "ffn", "experts")
 CURVE_POINTS = 200
+HELDOUT = "heldout_bits_per_byte"
 
-
-class Experts(BaseModel):
-    """A mixture of experts in every layer: of `count` of size `ffn` a token uses `active`, and `shared` ones always."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    count: int = Field(ge=1)
-    active: int = Field(ge=1)
-    ffn: int = Field(ge=1)
-    shared: int = Field(default=0, ge=0)
-
-
-class Config(StageConfig):
-    """`batch` is in rows. The shape of the model may only be set where it starts from fresh weights.
-
-    `threads` is the number of CPU threads; it decides the order of sums and so belongs to the result.
-    """
-
-    steps: int = Field(ge=1)
-    batch: int = Field(default=4, ge=1)
-    width: int = Field(default=192, ge=2)
-    layers: int = Field(default=6, ge=1)
-    heads: int = Field(default=3, ge=1)
-    kv_heads: int = Field(default=1, ge=1)
-    ffn: int = Field(default=512, ge=1)
-    experts: Experts | None = None
-    muon_lr: float = Field(default=0.02, gt=0)
-    embedding_lr: float = Field(default=0.2, gt=0)
-    adam_lr: float = Field(default=0.01, gt=0)  # of the output matrix (and so of embeddings tied to it) and the norms
-    weight_decay: float = Field(default=0.0, ge=0)
-    warmup: int = Field(default=30, ge=0)
-    decay: Decay = "linear"
-    lr_floor: float = Field(default=0.0, ge=0, le=1)  # share of the peak rates at the last step
-    grad_clip: float = Field(default=1.0, gt=0)
-    z_loss: float = Field(default=0.0, ge=0)
-    expert_balance: float = Field(default=0.01, ge=0)  # of the router's losses, where the model has experts: Switch's
-    expert_z: float = Field(default=0.001, ge=0)  # and ST-MoE's weight
-    eval_every: int = Field(default=250, ge=1)
-    eval_rows: int = Field(default=128, ge=1)
-    checkpoint_every: int = Field(default=200, ge=1)
-    precision: Literal["auto", "bf16", "fp32"] = "auto"
-    compile: Literal["auto", "on", "off"] = "auto"
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = Field(default=2, ge=1)
-    seed: int = 0
+__all__ = ["Config", "expect", "run"]
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
+    rows = f"{config.steps:,} steps of {config.batch} rows"
     if "model" in inputs:
-        return Size(note=f"{config.steps:,} steps")
+        return Size(note=rows)
     experts = config.experts
     ffn = (experts.count + experts.shared) * experts.ffn if experts else config.ffn
     shape = config.layers * config.width * (4 * config.width + 3 * ffn)
-    return Size(note=f"{config.steps:,} steps of {config.batch} rows, {shape / 1e6:.1f}M parameters in layers")
+    return Size(note=f"{rows}, {shape / 1e6:.1f}M parameters in layers")
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Write out/model and out/metrics.jsonl. Goes on from out/state where a killed run left one.
 
-    Raises InputError for rows that do not fit the model, and EmptyError without any row.
+    Raises InputError for rows that do not fit the model, EmptyError without any row, TrainingError where training
+    diverges or memory runs out, and PreemptedError where a signal asks to stop.
     """
-    from smallcoder.model.hf import save_model
-    from smallcoder.train.loop import METRICS, Trainer
-    from smallcoder.train.machine import choose_machine, repeatable
+    from smallcoder.train.launch.start import launch
+    from smallcoder.train.launch.stopping import listening
 
-    packed, heldout = _rows(inputs["packed"]), _rows(inputs["heldout"]) if "heldout" in inputs else None
+    arguments = {
+        "settings": config.model_dump(mode="json", exclude_unset=True),
+        "folders": {role: str(folder.resolve()) for role, folder in inputs.items()},
+        "out": str(out.resolve()),
+    }
+    if config.processes > 1 or config.slurm:
+        job = {"processes": config.processes, "threads": config.threads, "slurm": config.slurm}
+        facts = launch("smallcoder.train.stage:work", arguments, out, **job)
+    else:
+        with listening():
+            facts = work(**arguments)
+    return {**facts, **_curves(out / METRICS)}
+
+
+def work(settings: dict[str, Any], folders: dict[str, str], out: str) -> Facts:
+    """What each process of a run does. Returns the facts, curves apart."""
+    from smallcoder.model.hf import save_model
+    from smallcoder.train.loop import Trainer
+    from smallcoder.train.machine import choose_machine, enough_memory, repeatable
+    from smallcoder.train.parallel.fleet import Layout, join
+
+    config, target = Config.model_validate(settings), Path(out)
+    inputs = {role: Path(folder) for role, folder in folders.items()}
     machine = choose_machine(config)
-    with repeatable(machine):
-        decoder = _decoder(config, packed, inputs.get("model"))
-        for rows in (packed, heldout):
-            _require_fit(decoder, rows)
-        trainer = Trainer(config, machine, decoder, packed, heldout, out=out)
+    fleet = join(Layout(**config.parallel.model_dump()), machine.device)
+    packed, heldout = _tables(inputs, "packed"), _tables(inputs, "heldout")
+    with repeatable(machine), enough_memory():
+        shape = _shape(config, packed, inputs.get("model"))
+        for rows in (*packed.values(), *heldout.values()):
+            _require_fit(shape, rows)
+        decoder = _spread(shape, config.seed, inputs.get("model"), machine, fleet)
+        decode = _decode(inputs["tokenizer"]) if config.samples else None
+        before = inputs.get("optimizer")
+        trainer = Trainer(
+            config,
+            machine,
+            fleet,
+            decoder,
+            packed=packed,
+            heldout=heldout,
+            out=target,
+            before=before,
+            decode=decode,
+        )
         rate = trainer.run()
-    save_model(decoder, inputs["tokenizer"], out / "model")
+        whole = trainer.whole()
+        if whole:
+            save_model(whole, inputs["tokenizer"], target / "model")
+        if config.keep_optimizer:
+            trainer.hand_on(target / "optimizer")
+    fleet.leave()
     tally = trainer.tally
     return {
         "parameters": sum(weight.numel() for weight in decoder.parameters()),
         "steps": tally.step,
         "tokens": tally.tokens,
-        "epochs": round(tally.step * config.batch / len(packed), 3),
+        **trainer.reading(),
+        **(
+            {}
+            if trainer.loads is None
+            else {"expert_loads": [[round(x, 5) for x in row] for row in trainer.loads.tolist()]}
+        ),
         "skipped_steps": tally.skipped,
-        **_curves(out / METRICS),
         **_heldout_size(heldout, config.eval_rows),
         "tokens_per_second": round(rate),
         **vars(machine),
+        **({"processes": fleet.world} if fleet.world > 1 else {}),
     }
 
 
-def _rows(folder: Path) -> "PackedRows":
-    from smallcoder.core.errors import EmptyError
+def _tables(inputs: Inputs, role: str) -> "dict[str, PackedRows]":
+    """The packed rows given as `role`, or as `role.NAME` for several names."""
     from smallcoder.tokens.packed import PackedRows
 
-    rows = PackedRows(folder)
-    if not len(rows):
-        raise EmptyError(f"{folder} holds no row", "give the packing stage some text")
-    return rows
+    found = {}
+    for name, folder in inputs.items():
+        first, _, rest = name.partition(".")
+        if first == role:
+            found[rest or role] = PackedRows(folder)
+            if not len(found[rest or role]):
+                raise EmptyError(f"{folder} holds no row", "give the packing stage some text")
+    return found
 
 
-def _decoder(config: Config, packed: "PackedRows", model: Path | None) -> "Decoder":
-    from smallcoder.model import config as model_config
-    from smallcoder.model.hf import load_model
-    from smallcoder.model.transformer import Decoder, initialize
+def _decode(tokenizer: Path) -> "Callable[[list[int]], str]":
+    from smallcoder.tokens.encode import load_encoder
+
+    return load_encoder(tokenizer).decode
+
+
+def _shape(config: Config, packed: "dict[str, PackedRows]", model: Path | None) -> "ModelConfig":
+    from smallcoder.model.hf import read_config
 
     if model:
         refused = sorted(config.model_fields_set & set(SHAPE))
         if refused:
             raise InputError(f"{refused[0]} is set, but the shape is that of the model to start from", "leave it out")
-        return load_model(model)
-    options = {}
-    if config.experts:
-        options = {
-            "experts": model_config.Experts(**config.experts.model_dump()),
-            "family": "bailing_moe",
-            "qk_norm": False,
-        }
-    decoder = Decoder(
-        model_config.ModelConfig(
-            vocab_size=packed.vocab_size,
-            width=config.width,
-            layers=config.layers,
-            heads=config.heads,
-            kv_heads=config.kv_heads,
-            head_dim=config.width // config.heads,
-            ffn=config.ffn,
-            context=packed.context,
-            tied=False,
-            **options,
-        )
-    )
-    initialize(decoder, config.seed)
+        return read_config(model)
+    vocab_size, context = (max(getattr(rows, name) for rows in packed.values()) for name in ("vocab_size", "context"))
+    return config.fresh(vocab_size, context)
+
+
+def _spread(shape: "ModelConfig", seed: int, model: Path | None, machine: "Machine", fleet: "Fleet") -> "Decoder":
+    """The decoder to begin with, over all processes; only the main one ever holds it whole."""
+    import torch
+
+    from smallcoder.model.hf import load_model
+    from smallcoder.model.transformer import Decoder, initialize
+    from smallcoder.train.parallel.shard import shard, spread
+
+    whole = None
+    if fleet.is_main:
+        whole = load_model(model) if model else Decoder(shape)
+        if not model:
+            initialize(whole, seed)
+    if whole is None or fleet.world > 1:
+        with torch.device("meta"):
+            decoder = Decoder(shape)
+    else:
+        decoder = whole
+    shard(decoder, fleet, machine.precision, machine.compile)
+    if fleet.world > 1:
+        spread(decoder, dict(whole.named_parameters()) if whole else {}, fleet)
     return decoder
 
 
-def _require_fit(decoder: "Decoder", rows: "PackedRows | None") -> None:
-    shape = decoder.config
-    if rows and rows.context > shape.context:
+def _require_fit(shape: "ModelConfig", rows: "PackedRows") -> None:
+    if rows.context > shape.context:
         raise InputError(
             f"rows of {rows.context} tokens exceed the model's context of {shape.context}", "pack shorter rows"
         )
-    if rows and rows.vocab_size > shape.vocab_size:
+    if rows.vocab_size > shape.vocab_size:
         raise InputError(
             f"rows of a vocabulary of {rows.vocab_size} do not fit the model's {shape.vocab_size}",
             "pack them with the model's own tokenizer",
@@ -175,18 +193,26 @@ def _curves(metrics: Path) -> dict[str, Any]:
     tail = [loss for _, loss in losses[-max(1, len(losses) // 20) :]]
     stretch = -(-len(losses) // CURVE_POINTS)
     parts = [losses[start : start + stretch] for start in range(0, len(losses), stretch)]
+    measured = [line for line in lines if HELDOUT in line]
+    domains = [name for name in (measured[-1] if measured else {}) if name.startswith(f"{HELDOUT}/")]
+    curves: dict[str, Any] = {"heldout_curve": _curve(measured, HELDOUT)}
+    if domains:
+        curves["heldout_curves"] = {name.partition("/")[2]: _curve(measured, name) for name in domains}
     return {
         "train_loss": sum(tail) / len(tail),
         "loss_curve": [[part[-1][0], round(sum(loss for _, loss in part) / len(part), 4)] for part in parts],
-        "heldout_curve": [
-            [line["step"], round(line["heldout_bits_per_byte"], 4)] for line in lines if "heldout_bits_per_byte" in line
-        ],
+        **curves,
     }
 
 
-def _heldout_size(heldout: "PackedRows | None", rows: int) -> dict[str, Any]:
-    return (
-        {}
-        if heldout is None
-        else {"heldout_rows": min(rows, len(heldout)), "heldout_bytes": int(heldout.bytes[:rows].sum())}
-    )
+def _curve(lines: list[dict[str, Any]], name: str) -> list[list[float]]:
+    return [[line["step"], round(line[name], 4)] for line in lines]
+
+
+def _heldout_size(heldout: "dict[str, PackedRows]", rows: int) -> dict[str, Any]:
+    if not heldout:
+        return {}
+    return {
+        "heldout_rows": sum(min(rows, len(packed)) for packed in heldout.values()),
+        "heldout_bytes": sum(int(packed.bytes[:rows].sum()) for packed in heldout.values()),
+    }

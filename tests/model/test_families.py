@@ -8,7 +8,7 @@ import torch
 from smallcoder.model.families import FAMILIES, from_hf, to_hf
 from smallcoder.model.hf import load_model, save_model
 from smallcoder.model.rope import Rope
-from smallcoder.model.transformer import document_mask, document_positions
+from smallcoder.model.transformer import document_blocks, document_mask, document_positions
 
 SIZES = {
     **{"vocab_size": 97, "hidden_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "head_dim": 12},
@@ -63,6 +63,7 @@ def tokenizer(tmp_path):
     return folder
 
 
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize(("family", "options"), VARIANTS)
 def test_logits_equal_transformers_and_files_go_both_ways(family, options, tmp_path, tokenizer):
     from transformers import AutoModelForCausalLM
@@ -77,6 +78,7 @@ def test_logits_equal_transformers_and_files_go_both_ways(family, options, tmp_p
         expected = model(tokens).logits
         assert torch.allclose(ours(tokens), expected, atol=1e-4, rtol=1e-4)
         packed = ours(tokens, positions, mask)
+        assert torch.allclose(ours(tokens, positions, document_blocks(segments)), packed, atol=1e-5)
         for start, end in ((0, 13), (13, 33), (33, 40)):
             alone = model(tokens[:, start:end]).logits
             assert torch.allclose(packed[:, start:end], alone, atol=1e-4, rtol=1e-4)

@@ -15,6 +15,7 @@ from smallcoder.tokens.encode import load_encoder
 from smallcoder.tokens.fim import load_fim
 from smallcoder.tokens.train import learn
 from smallcoder.train import base, stage
+from smallcoder.train.schedule import Schedule
 from tests.tokens.conftest import document_rows, write
 
 VOCAB = 600
@@ -76,7 +77,9 @@ def test_a_checkpoint_goes_on_and_stays_what_it_was(family, tmp_path):
     pack_documents.run(settings, {"documents": documents, "tokenizer": tokenizer}, tmp_path / "packed")
     (tmp_path / "trained").mkdir()
     inputs = {"packed": tmp_path / "packed" / "packed", "tokenizer": tokenizer, "model": tmp_path / "base" / "model"}
-    small = stage.Config(steps=8, batch=8, warmup=2, muon_lr=0.01, adam_lr=0.003, embedding_lr=0.003, compile="off")
+    small = stage.Config(
+        steps=8, batch=8, schedule=Schedule(warmup=2), muon_lr=0.01, adam_lr=0.003, embedding_lr=0.003, compile="off"
+    )
     trained = stage.run(small, inputs, tmp_path / "trained")
     losses = [loss for _, loss in trained["loss_curve"]]
     assert losses[-1] < losses[0]

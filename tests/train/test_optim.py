@@ -1,17 +1,26 @@
-"""Muon against torch's own, the schedule, the order of rows, the loss."""
+"""Muon against torch's own; which weight goes where. Weights spread over processes: test_parallel."""
 
-from collections import Counter
-from itertools import pairwise
+from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from smallcoder.train.batches import RowOrder
-from smallcoder.train.objectives.language_model import language_model
-from smallcoder.train.optim import Muon, balance, orthogonalize
-from smallcoder.train.schedule import scale
+from smallcoder.model.transformer import Decoder, initialize
+from smallcoder.train.optim import ADAM_BETAS, ADAM_EPS, Muon, Optimizers, balance, orthogonalize
+from tests.train.processes import DENSE, MIXED
+
+
+def decoder_with_gradients(config):
+    made = Decoder(config)
+    initialize(made, 0)
+    give_gradients(made, 0)
+    return made
+
+
+def give_gradients(decoder, step):
+    generator = torch.Generator().manual_seed(step)
+    for weight in decoder.parameters():
+        weight.grad = torch.randn(weight.shape, generator=generator)
 
 
 def test_muon_equals_torchs():
@@ -57,39 +66,49 @@ def test_balanced_updates_are_those_of_a_plain_loop_over_the_neurons(shape):
     assert not balance(torch.zeros(2, *shape), squares, 0.9).any()
 
 
-@given(st.integers(1, 500), st.integers(0, 60), st.floats(0, 1), st.sampled_from(["linear", "cosine"]))
-def test_the_rate_rises_to_its_peak_and_ends_at_the_floor(steps, warmup, floor, decay):
-    rates = [scale(step, steps, warmup, floor, decay) for step in range(steps)]
-    assert all(0 <= rate <= 1 for rate in rates)
-    assert all(a < b for a, b in pairwise(rates[:warmup]))
-    assert all(a >= b for a, b in pairwise(rates[warmup:]))
-    if steps > warmup + 1:
-        assert rates[warmup] == 1
-        assert rates[-1] == pytest.approx(floor)
+@pytest.mark.parametrize("tied", [False, True])
+def test_adamw_for_all_is_torchs_with_the_rates_and_decay_of_each_part(tied):
+    ours, theirs = (decoder_with_gradients(replace(DENSE, tied=tied)) for _ in range(2))
+    optimizers = Optimizers(ours, 0.02, 0.3, 0.01, 0.1, kind="adamw")
+    assert optimizers.peak == 0.01
+    matrices = [weight for name, weight in theirs.named_parameters() if name.startswith("layers.") and weight.ndim > 1]
+    embeddings = [] if tied else [theirs.embed_tokens.weight]
+    rest = [weight for weight in theirs.parameters() if all(weight is not other for other in matrices + embeddings)]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": embeddings, "lr": 0.3 / 2}, {"params": rest}]
+    reference = torch.optim.AdamW(groups, 0.01 / 2, ADAM_BETAS, ADAM_EPS, weight_decay=0.0)
+    for step in range(3):
+        give_gradients(ours, step)
+        give_gradients(theirs, step)
+        optimizers.step(0.5)
+        reference.step()
+    for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert own.grad is None
+        assert torch.allclose(own, other, atol=1e-6)
 
 
-@given(st.integers(1, 40), st.integers(1, 9), st.integers(0, 3))
-def test_every_epoch_visits_every_row_once_whatever_was_asked_before(rows, batch, seed):
-    steps = 3 * rows
-    straight = [list(RowOrder(rows, batch, seed)(step)) for step in range(steps)]
-    one = RowOrder(rows, batch, seed)
-    assert [list(one(step)) for step in range(steps)] == straight
-    flat = [int(row) for step in straight for row in step]
-    for start in range(0, len(flat) - rows + 1, rows):
-        assert set(Counter(flat[start : start + rows]).values()) == {1}
-        assert len(set(flat[start : start + rows])) == rows
-
-
-def test_loss_counts_targets_only():
-    torch.manual_seed(0)
-    logits, labels = torch.randn(2, 5, 7), torch.randint(0, 7, (2, 5))
-    labels[0, :3] = -100
-    kept = labels != -100
-    expected = -logits.log_softmax(-1).gather(2, labels.clamp(min=0)[..., None])[..., 0][kept]
-    loss = language_model(logits, labels)
-    assert torch.allclose(loss.value, expected.mean())
-    assert torch.allclose(loss.metrics["nats"], expected.sum())
-    assert int(loss.metrics["targets"]) == 7
-    assert language_model(logits, torch.full((2, 5), -100)).value == 0
-    z = logits.logsumexp(-1)[kept].square().mean()
-    assert torch.allclose(language_model(logits, labels, 0.5).value, expected.mean() + 0.5 * z)
+@pytest.mark.parametrize("config", [DENSE, MIXED])
+def test_every_weight_has_the_moments_of_one_optimizer_and_they_are_all_its_state(config):
+    whole = decoder_with_gradients(config)
+    optimizers = Optimizers(whole, 0.02, 0.3, 0.01, 0.1)
+    assert optimizers.peak == 0.02
+    for step in range(2):
+        give_gradients(whole, step)
+        optimizers.step(1.0)
+    state = optimizers.state()
+    assert sorted([*state["adam"], *state["muon"]]) == sorted(name for name, _ in whole.named_parameters())
+    assert {"norm.weight", "lm_head.weight", "embed_tokens.weight"} <= set(state["adam"])
+    assert "layers.1.self_attn.q_proj.weight" in state["muon"]
+    if config.experts:
+        assert "layers.1.mlp.gate.weight" in state["adam"]
+        assert state["muon"]["layers.1.mlp.experts.up_proj"]["momentum"].shape == (8, 24, 32)
+    again = Decoder(config)
+    again.load_state_dict(whole.state_dict())
+    other = Optimizers(again, 0.02, 0.3, 0.01, 0.1)
+    for kind, weights in other.state().items():
+        for name, moments in weights.items():
+            for key, moment in moments.items():
+                moment.copy_(state[kind][name][key])
+    for made, own in ((whole, optimizers), (again, other)):
+        give_gradients(made, 2)
+        own.step(0.7)
+    assert all(map(torch.equal, whole.parameters(), again.parameters()))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Loss(NamedTuple):
-    """`value` is what is minimised, a scalar; `metrics` are sums over the batch, each a scalar without gradient."""
+    """`value` is what is minimised, a scalar; `metrics` are sums over the batch, tensors without gradient."""
 
     value: Tensor
     metrics: dict[str, Tensor]

@@ -1,0 +1,83 @@
+"""What Slurm runs on a job's first node: `python -m smallcoder.train.launch.agent FOLDER`. It starts the ranks with
+`srun`, holds their store, and when all have ended says what became of the job, or asks for another attempt.
+
+Who is told what, when a job must go:
+
+    the time limit is near      SIGUSR1 to the agent (`sbatch --signal`), which passes it on to the ranks
+    preemption, with grace      SIGTERM to the ranks alone, later to all
+    preemption without, or the  SIGTERM to all, SIGKILL after KillWait; Slurm requeues the job itself, unless it was
+    end of a cancelled job      cancelled
+
+So where the ranks have stopped at a checkpoint and the agent has had no SIGTERM, it requeues the job: the same number,
+the same folder, and the function goes on from its checkpoint. Slurm waits two minutes before it starts it again. After
+a SIGTERM the agent says of nothing but a success: whether there is another attempt is for Slurm to say.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from smallcoder.train.launch.failures import explain
+from smallcoder.train.launch.job import Job, open_store
+from smallcoder.train.launch.local import WORKER
+from smallcoder.train.launch.stopping import PreemptedError, listening
+
+POLL_SECONDS = 0.5
+END_SECONDS = 60.0  # for Slurm to end an attempt after a requeue
+LATE_SECONDS = 2.0  # for a SIGTERM that was sent to all and reached the ranks first
+
+
+def main(folder: Path) -> int:
+    """Exit status: 1 where the job failed, so that Slurm says so, too."""
+    job = Job(folder)
+    with listening() as received:
+        job.forget_ends()
+        host = os.environ["SLURMD_NODENAME"]
+        try:
+            store = open_store(host)
+            status = _run_ranks(job, job.environment(host, store.port), received)
+            job.put_outcome(None, job.judge({-1: 128 - status if status > 128 else status}))
+        except PreemptedError as error:
+            time.sleep(LATE_SECONDS)
+            if signal.SIGTERM not in received and not _requeue(received):
+                job.put_outcome(error)
+        except Exception as error:
+            if signal.SIGTERM not in received:
+                job.put_outcome(explain(error, "the job", job.folder / "job.log").error)
+            return 1
+    return 0
+
+
+def _run_ranks(job: Job, environment: dict[str, str], received: set[int]) -> int:
+    """The exit status of srun: the largest of its tasks', 128 and the signal for those killed by one."""
+    command = [
+        "srun", "--kill-on-bad-exit=1", f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', '1')}",
+        f"--output={job.folder}/rank-%t.log", "--open-mode=append",
+        sys.executable, "-P", "-u", "-m", WORKER, str(job.folder),
+    ]  # fmt: skip
+    ours = {name: value for name, value in os.environ.items() if name not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
+    srun = subprocess.Popen(command, env={**ours, **environment}, stdin=subprocess.DEVNULL)
+    told = False
+    while srun.poll() is None:
+        if signal.SIGUSR1 in received and not told:
+            told = True
+            srun.send_signal(signal.SIGUSR1)
+        time.sleep(POLL_SECONDS)
+    return srun.returncode
+
+
+def _requeue(received: set[int]) -> bool:
+    """Ask for another attempt, and stay until Slurm ends this one: an end of its own could be taken for the job's."""
+    if subprocess.run(["scontrol", "requeue", os.environ["SLURM_JOB_ID"]], check=False).returncode:
+        return False
+    until = time.monotonic() + END_SECONDS
+    while signal.SIGTERM not in received and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

@@ -62,7 +62,7 @@ def main(megabytes: float = 10.0) -> None:
         tokens = sum(map(len, ids))
         best_ours, best_peer = min(best_ours, ours), min(best_peer, theirs)
     print(f"{len(texts)} files, {size:.1f} MB, {tokens:,} tokens, ids equal; best of {ROUNDS} rounds")
-    print(f"smallcoder  {size / best_ours:6.1f} MB per CPU-second ({'tiktoken' if encoder.fast else 'tokenizers'})")
+    print(f"smallcoder  {size / best_ours:6.1f} MB per CPU-second ({'fastokens' if encoder.fast else 'tokenizers'})")
     print(f"tokenizers  {size / best_peer:6.1f} MB per CPU-second")
     print(f"ratio       {best_peer / best_ours:6.1f}")
 

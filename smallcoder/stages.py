@@ -48,9 +48,11 @@ STAGES: dict[str, Stage] = {
     "drills": Stage("smallcoder.bench.drills.stage", version=2),
     "tokenizer": Stage("smallcoder.tokens.train", inputs=("documents",), optional=("examples",)),
     "pack": Stage(
-        "smallcoder.tokens.pack_documents", version=2, inputs=("documents", "tokenizer"), optional=("spans",)
+        "smallcoder.tokens.pack_documents", version=3, inputs=("documents", "tokenizer"), optional=("spans",)
     ),
-    "pack_examples": Stage("smallcoder.tokens.pack_examples", inputs=("examples", "tokenizer"), optional=("more",)),
+    "pack_examples": Stage(
+        "smallcoder.tokens.pack_examples", version=2, inputs=("examples", "tokenizer"), optional=("more",)
+    ),
     "base_model": Stage("smallcoder.train.base"),
     "extend_tokenizer": Stage("smallcoder.train.extend", inputs=("model", "tokenizer")),
     "train": Stage(

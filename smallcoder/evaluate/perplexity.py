@@ -67,7 +67,8 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         for batch in track(read_batches(inputs["documents"], ("id", "lang", "text"), READ), "tokenize"):
             row = batch.to_pydict()
             for id, lang, text in zip(row["id"], row["lang"], row["text"], strict=True):
-                ids = encoder.encode((text or "")[: WIDEST * most])
+                begin = [] if encoder.begin is None else [encoder.begin]
+                ids = begin + encoder.encode((text or "")[: WIDEST * most])
                 longer += len(ids) > most or len(text or "") > WIDEST * most
                 pieces.add(int(record_id(id), 16), ids[:most])
                 about.append((id, lang or "unknown"))

@@ -288,7 +288,7 @@ def _tokenizer(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pack(stage: Manifest) -> dict[str, Any]:
-    names = ("rows", "tokens", "targets", "padding_share", "fim_share")
+    names = ("rows", "least_rows", "tokens", "targets", "padding_share", "split_share", "fim_share")
     return {"stage": stage.stage, **{name: stage.facts.get(name) for name in names}}
 
 

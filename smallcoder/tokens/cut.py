@@ -4,6 +4,7 @@ A piece ends with the document, or before the last mark in the second half of it
 line end there, or else at the last whole character; pieces laid end to end give the document back. Only the document's
 last piece ends with the end-of-document token, except that every rearranged piece does: there it says that the middle
 is complete. Of a piece with several files the last one is rearranged; those before it are what it is to be read with.
+Every piece begins with the begin-of-text token, where the tokenizer has one: each is read as a text of its own.
 """
 
 from bisect import bisect_right
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from smallcoder.core.errors import InputError
 from smallcoder.tokens.encode import Encoder
 from smallcoder.tokens.fim import FimSpec, Order, split
 from smallcoder.tokens.marked import Encoded
@@ -23,7 +25,11 @@ from smallcoder.tokens.sample import draw
 
 # Three marks, the end, and what cutting words in two costs: 3 to 11 tokens on 2,441 pieces of real code, mostly 4 to 6.
 MARKS_ROOM = 12
-COUNTED = ("documents", "empty_documents", "split_documents", "pieces", "fim_pieces", "fim_syntax", "fim_too_long")
+COUNTED = (
+    *("documents", "empty_documents", "split_documents", "pieces", "fim_pieces"),
+    *("fim_syntax", "fim_lines", "fim_characters", "fim_other_order"),  # of the fim_pieces
+    *("fim_too_long", "fim_no_body"),  # pieces that were to be rearranged and were not
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,19 @@ class Infill:
 
 
 class Cutter:
-    """Cuts documents into pieces of at most `context + 1` tokens. All chance comes from the seed and the ids."""
+    """Cuts documents into pieces of at most `context + 1` tokens. All chance comes from the seed and the ids.
+
+    Raises InputError where another order is asked for than the model's marks can express.
+    """
 
     def __init__(self, encoder: Encoder, context: int, infill: Infill, seed: int) -> None:
+        if infill.other_order and len(infill.spec.orders) < 2:
+            raise InputError(
+                f"this model's infilling knows the order {infill.spec.order} alone", "set fim_other_order = 0"
+            )
         self._encoder = encoder
-        self._capacity = context + 1
+        self._begin = [] if encoder.begin is None else [encoder.begin]
+        self._capacity = context + 1 - len(self._begin)
         self._infill = infill
         self._seed = seed
         self._ends_line = np.array([token.endswith(b"\n") for token in encoder.token_bytes])
@@ -68,13 +82,16 @@ class Cutter:
             if rearrange and (region := document.region(start, end)):
                 piece = self._rearranged(document, places, start, region, rng)
                 end = region[1] if piece else end
+            elif rearrange:
+                self._count["fim_no_body"] += 1
             if piece is None:
                 piece = [*ids[start:end], self._encoder.end] if end == len(ids) else ids[start:end]
-            pieces.add(draw(self._seed, document.id, number), piece)
+            pieces.add(draw(self._seed, document.id, number), [*self._begin, *piece])
             start, number = end, number + 1
         self._count["pieces"] += number
         self._count["documents" if ids else "empty_documents"] += 1
         self._count["split_documents"] += number > 1
+        self._count["split_tokens"] += len(ids) * (number > 1)
         self._count["text_bytes"] += len(document.data)
         self._count["text_tokens"] += len(ids)
 
@@ -101,22 +118,29 @@ class Cutter:
         if document.middles and rng.random() < self._infill.syntax:
             known = document.draw_middle(begin, stop, rng)
         if known:
+            kind = "syntax"
             prefix, middle, suffix = (document.data[at:to].decode() for at, to in pairwise((begin, *known, stop)))
         else:
-            prefix, middle, suffix = split(document.data[begin:stop].decode(), rng, self._infill.lines)
+            kind, prefix, middle, suffix = split(document.data[begin:stop].decode(), rng, self._infill.lines)
         asked = spec.encode(self._encoder, prefix, middle, suffix, order)
         piece = [*document.ids[start : region[0]], *asked, self._encoder.end]
-        fits = len(piece) <= self._capacity
-        self._count["fim_pieces" if fits else "fim_too_long"] += 1
-        self._count["fim_syntax"] += fits and known is not None
-        return piece if fits else None
+        if len(piece) > self._capacity:
+            self._count["fim_too_long"] += 1
+            return None
+        self._count["fim_pieces"] += 1
+        self._count[f"fim_{kind}"] += 1
+        self._count["fim_other_order"] += order != spec.order
+        return piece
 
     def facts(self) -> dict[str, Any]:
-        """Counts of documents and pieces, and the share of the pieces that was rearranged."""
+        """Counts of documents and pieces; the shares of the pieces that were rearranged, and of the tokens that are in
+        documents of more than one piece.
+        """
         count = self._count
         return {
             **{name: count[name] for name in (*COUNTED, "text_bytes")},
             "fim_share": count["fim_pieces"] / max(1, count["pieces"]),
+            "split_share": count["split_tokens"] / max(1, count["text_tokens"]),
             "bytes_per_token": count["text_bytes"] / max(1, count["text_tokens"]),
         }
 

@@ -1,10 +1,13 @@
 """Fill-in-the-middle: one record says how a model is asked for the text between a prefix and a suffix.
 
 The same `FimSpec` arranges training pieces, evaluation prompts and serving. Orders: "psm" is prefix, suffix, middle;
-"spm" is suffix, prefix, middle (both of Bavarian et al. 2022, arXiv 2207.14255, the form llama.cpp's /infill sends):
+"spm" is suffix, prefix, middle (Bavarian et al. 2022, arXiv 2207.14255). For the second there are two forms, of which
+each family knows one: that of llama.cpp's /infill, and the paper's joint one (`joint`), in which prefix and middle are
+one text, so that it begins as psm does with an empty prefix:
 
-    psm  <|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>M<|endoftext|>
-    spm  <|fim_suffix|>S<|fim_prefix|>P<|fim_middle|>M<|endoftext|>
+    psm         <|fim_prefix|>P<|fim_suffix|>S<|fim_middle|>M<|endoftext|>
+    spm         <|fim_suffix|>S<|fim_prefix|>P<|fim_middle|>M<|endoftext|>
+    spm, joint  <|fim_prefix|><|fim_suffix|>S<|fim_middle|>PM<|endoftext|>
 
 A text is split by character, before it is tokenized, so a model also learns middles that begin inside a token. Two
 kinds of split are mixed. One cuts at two characters drawn uniformly, seldom within one line. The other follows lines,
@@ -24,43 +27,62 @@ from smallcoder.tokens.vocabulary import END_OF_TEXT, FIM_MIDDLE, FIM_PREFIX, FI
 
 FILE = "fim.json"
 Order = Literal["psm", "spm"]
+Kind = Literal["lines", "characters", "syntax"]
 
 
 @dataclass(frozen=True)
 class FimSpec:
-    """The marks and order of one model family; `middle` may be empty. `stop`: what ends a middle."""
+    """The marks and order of one model family; `middle` may be empty.
+
+    stop: what ends a middle. joint: which form of spm it knows.
+    """
 
     prefix: str = FIM_PREFIX
     suffix: str = FIM_SUFFIX
     middle: str = FIM_MIDDLE
     order: Order = "psm"
     stop: tuple[str, ...] = (END_OF_TEXT,)
+    joint: bool = False
+
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """The orders that can be told apart: without a mark before the middle, psm would hide where the suffix ends."""
+        return ("psm", "spm") if self.middle else ("spm",)
 
     def prompt(self, prefix: str, suffix: str) -> str:
         """What to complete with the middle; to be encoded with its special tokens as such."""
-        before, after = self.prefix + prefix, self.suffix + suffix
-        return (before + after if self.order == "psm" else after + before) + self.middle
+        return "".join(text for _, text in self._parts(prefix, suffix, self.order))
 
     def encode(self, encoder: Encoder, prefix: str, middle: str, suffix: str, order: Order | None = None) -> list[int]:
         """Ids of a training piece, without what ends it. The three texts are plain: marks within them stay text."""
-        before = [encoder.token_id(self.prefix), *encoder.encode(prefix)]
-        after = [encoder.token_id(self.suffix), *encoder.encode(suffix)]
-        known = before + after if (order or self.order) == "psm" else after + before
-        mark = [encoder.token_id(self.middle)] if self.middle else []
-        return [*known, *mark, *encoder.encode(middle)]
+        ids = []
+        for mark, text in self._parts(prefix, suffix, order or self.order):
+            ids += [encoder.token_id(text)] if mark else encoder.encode(text)
+        return ids + encoder.encode(middle)
+
+    def _parts(self, prefix: str, suffix: str, order: Order) -> list[tuple[bool, str]]:
+        """What stands before the middle: (whether it is a mark, text)."""
+        before, after = [(True, self.prefix), (False, prefix)], [(True, self.suffix), (False, suffix)]
+        middle = [(True, self.middle)] if self.middle else []
+        if order == "psm":
+            return [*before, *after, *middle]
+        return [before[0], *after, *middle, before[1]] if self.joint else [*after, *before, *middle]
 
     def save(self, folder: Path) -> None:
         (folder / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
 
 
 # What families outside call their marks, for models without a fim.json. Orders and stops are those of their cards:
-# StarCoder2 and Granite, DeepSeek-Coder (with full-width bars), Qwen2.5-Coder and CodeGemma, Codestral.
+# StarCoder2 and Granite, DeepSeek-Coder (with full-width bars), Qwen2.5-Coder and CodeGemma, CodeLlama, Codestral. Of
+# these StarCoder and CodeLlama were trained on joint spm too (Li et al. 2023, arXiv 2305.06161; Roziere et al. 2023,
+# arXiv 2308.12950), and Codestral on spm alone.
 KNOWN = (
-    FimSpec("<fim_prefix>", "<fim_suffix>", "<fim_middle>", stop=("<file_sep>",)),
+    FimSpec("<fim_prefix>", "<fim_suffix>", "<fim_middle>", stop=("<file_sep>",), joint=True),
     FimSpec(
         "<\uff5cfim\u2581begin\uff5c>", "<\uff5cfim\u2581hole\uff5c>", "<\uff5cfim\u2581end\uff5c>", stop=("<|EOT|>",)
     ),
     FimSpec(stop=("<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|file_separator|>", "<|im_end|>")),
+    FimSpec("\u2581<PRE>", "\u2581<SUF>", "\u2581<MID>", stop=("\u2581<EOT>",), joint=True),
     FimSpec("[PREFIX]", "[SUFFIX]", "", "spm", stop=()),
 )
 
@@ -84,13 +106,18 @@ def load_fim(folder: Path) -> FimSpec:
         raise InputError(f"{folder / FILE} is no infilling record ({error})", "make the tokenizer again") from None
 
 
-def split(text: str, rng: Random, lines: float = 0.5) -> tuple[str, str, str]:
-    """Cut a text into (prefix, middle, suffix); a share `lines` of the time along lines, else anywhere."""
+def split(text: str, rng: Random, lines: float = 0.5) -> tuple[Kind, str, str, str]:
+    """Cut a text into prefix, middle and suffix; a share `lines` of the time along lines, else anywhere.
+
+    A text without a line that is not blank is cut anywhere. Returns which of the two it was, then the three texts.
+    """
+    kind: Kind = "characters"
     if rng.random() < lines and (starts := _line_starts(text)):
+        kind = "lines"
         begin, end = _line_span(text, starts, rng)
     else:
         begin, end = sorted((rng.randint(0, len(text)), rng.randint(0, len(text))))
-    return text[:begin], text[begin:end], text[end:]
+    return kind, text[:begin], text[begin:end], text[end:]
 
 
 def _line_starts(text: str) -> list[int]:

@@ -91,8 +91,8 @@ def encode_marked(encoder: Encoder, rows: Sequence[tuple[str, str, list[Span]]],
     """Encode (id, text, spans) rows. Raises InputError where a span is not a stretch of its text's characters, where
     marks overlap, or where one is no special token.
 
-    Some tokenizers change the text first (Qwen's composes characters, NFC). Then `data` is what the tokens say, and the
-    middles, whose places were those of the text, are left out.
+    Some tokenizers change the text first (Qwen's composes characters, NFC; Gemma's makes U+2581 a space). Then `data`
+    is what the tokens say, and the middles, whose places were those of the text, are left out.
     """
     datas = [text.encode() for _, text, _ in rows]
     cuts = [list(_cut(id, data, spans)) for (id, _, spans), data in zip(rows, datas, strict=True)]
@@ -106,7 +106,7 @@ def encode_marked(encoder: Encoder, rows: Sequence[tuple[str, str, list[Span]]],
             if kind != "heading":
                 (document.marks if kind == "mark" else document.bodies).append(len(document.ids))
             document.ids.extend([encoder.token_id(part)] if kind == "mark" else next(ids))
-        if not encoder.fast:
+        if not encoder.exact:
             said = b"".join([encoder.token_bytes[token] for token in document.ids])
             document = document if said == data else replace(document, data=said, middles=[])
         found.append(document)

@@ -1,13 +1,17 @@
 """Stage `pack`: documents to packed rows (`packed.py`), a share of the pieces turned into fill-in-the-middle.
 
 A document is tokenized whole, with the marks that an optional table of spans names (`marked.py`), and cut into pieces
-that fit a row (`cut.py`). Fill-in-the-middle (`fim.py`) is decided
-piece by piece, after the cut: so no middle is ever cut off, and an infilling piece shows all of its suffix. It works on
-text, not on tokens; the few pieces that no longer fit once rearranged stay as they are and are counted.
+that fit a row (`cut.py`). Fill-in-the-middle (`fim.py`) is decided piece by piece, after the cut: so no middle is ever
+cut off, and an infilling piece shows all of its suffix. It works on text, not on tokens; the few pieces that no longer
+fit once rearranged stay as they are and are counted.
 
-Cost: with `sample_bytes` one pass over the table to choose documents, then one to tokenize the chosen ones at about
-15 MB of code a CPU-second, then best-fit packing. All chance comes from the seed and the documents' ids, so neither the
-number of workers nor the order of the table matters. It does not mix sources.
+A piece is all of its document wherever that fits a row, with its infilling marks; the facts say how many documents did
+not (`split_documents`), the share of tokens that is theirs (`split_share`), and how many rows no packing could go below
+(`least_rows`).
+
+Cost: with `sample_bytes` one pass over the table to choose documents, then one to tokenize the chosen ones and best-fit
+packing, together about 14 MB of code a CPU-second. All chance comes from the seed and the documents' ids, so neither
+the number of workers nor the order of the table matters. It does not mix sources.
 """
 
 from pathlib import Path

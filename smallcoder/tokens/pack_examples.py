@@ -1,12 +1,14 @@
 """Stage `pack_examples`: conversations to packed rows (`packed.py`); only what the assistant says is a target.
 
-One example is one piece, tokenized as the chat template renders it (`chat.py`); its targets are each assistant message
-and the <|im_end|> after it. An example is never cut: one that does not fit a row, has no assistant message, or needs
-what the template cannot show (tool schemas, other roles) is left out and counted with its reason.
+One example is one piece, as the tokenizer's own chat template renders it (`template.py`), so a model from outside keeps
+its format; its targets are the assistant's turns and the token that ends each. An example is never cut: one that does
+not fit a row, has no assistant message, or needs what the template cannot show (tool schemas, other roles, another
+order of turns) is left out and counted with its reason.
 
 It does not repeat or weigh examples: the training loop counts epochs, and `more` is simply added to `examples`.
 """
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
 from smallcoder.tokens.pack_documents import BYTES_PER_TOKEN, sizes
 
 if TYPE_CHECKING:
-    from smallcoder.tokens.encode import Encoder
+    from smallcoder.tokens.template import ChatTemplate
 
 
 class Config(StageConfig):
@@ -39,15 +41,17 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     from smallcoder.tokens.encode import load_encoder
     from smallcoder.tokens.packing import Pieces, pack
     from smallcoder.tokens.sample import draw
+    from smallcoder.tokens.template import load_template
 
     encoder = load_encoder(inputs["tokenizer"])
+    template = load_template(inputs["tokenizer"], encoder)
     kept: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
     with Pieces(out) as pieces, Progress("tokenize", unit="examples") as progress:
         for role in sorted(set(inputs) - {"tokenizer"}):
             for batch in read_batches(inputs[role], ("id", "messages", "tools", "task")):
                 for row in batch.to_pylist():
-                    ids, targets, reason = tokenize(row, encoder, config.context + 1)
+                    ids, targets, reason = tokenize(row, template, config.context + 1)
                     if reason:
                         dropped[reason] += 1
                     else:
@@ -58,21 +62,30 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
             "examples": kept.total(),
             "tasks": dict(sorted(kept.items())),
             "dropped": dict(sorted(dropped.items())),
+            "template": template.origin,
         }
         meta = pack(pieces, out / "packed", encoder, counts, context=config.context, seed=config.seed)
     return sizes(meta, out / "packed")
 
 
-def tokenize(row: dict[str, Any], encoder: "Encoder", capacity: int) -> tuple[list[int], list[int], str]:
+def tokenize(row: dict[str, Any], template: "ChatTemplate", capacity: int) -> tuple[list[int], list[int], str]:
     """Ids and targets of one EXAMPLE row, and the reason to leave it out ("" to keep it)."""
-    from smallcoder.tokens import chat
+    from smallcoder.tokens.chat import ROLES
+    from smallcoder.tokens.template import RefusedError
 
     messages = row["messages"] or []
-    if row["tools"]:
-        return [], [], "tools"
-    if any(message["role"] not in chat.ROLES or message["content"] is None for message in messages):
+    if any(message["role"] not in ROLES or message["content"] is None for message in messages):
         return [], [], "message"
-    ids, targets = chat.encode(messages, encoder)
-    if not any(targets):
+    try:
+        tools = json.loads(row["tools"]) if row["tools"] else None
+    except ValueError:
+        return [], [], "tools"
+    if row["tools"] and not template.shows_tools:
+        return [], [], "tools"
+    if not any(message["role"] == "assistant" for message in messages):
         return [], [], "no_answer"
+    try:
+        ids, targets = template.encode(messages, tools)
+    except RefusedError as reason:
+        return [], [], str(reason)
     return ids, targets, "too_long" if len(ids) > capacity else ""

@@ -90,10 +90,30 @@ def best_fit(lengths: np.ndarray, capacity: int) -> np.ndarray:
     return rows
 
 
+def least_rows(lengths: np.ndarray, capacity: int) -> int:
+    """A number of rows that no packing can go below: the bound L2 of Martello and Toth 1990, "Knapsack Problems", 8.3.
+
+    For each k, pieces longer than capacity - k share a row with none of those of k and more; so each has its own row,
+    as has each longer than half a row, and what the latter leave free is all there is for the rest of k and more.
+    Cost: O(pieces + capacity).
+    """
+    count = np.bincount(lengths, minlength=capacity + 1).astype(np.int64)
+    size = count * np.arange(capacity + 1)
+    counts, sizes = np.concatenate([[0], np.cumsum(count)]), np.concatenate([[0], np.cumsum(size)])  # of those below n
+    half = capacity // 2 + 1
+    k = np.arange(0, half)
+    own = counts[-1] - counts[half]  # rows that hold a piece of more than half a row
+    room = capacity * (counts[capacity - k + 1] - counts[half]) - (sizes[capacity - k + 1] - sizes[half])
+    rest = sizes[half] - sizes[k] - room
+    return int((own + np.maximum(0, -(-rest // capacity))).max())
+
+
 def pack(
     pieces: Pieces, folder: Path, encoder: Encoder, facts: dict[str, Any], *, context: int, seed: int
 ) -> dict[str, Any]:
-    """Write all pieces as rows of `context + 1` tokens. Returns packed.json. Raises EmptyError where there are none."""
+    """Write all pieces as rows of `context + 1` tokens. Returns packed.json, with `least_rows`, which no packing can go
+    below. Raises EmptyError where there are no pieces.
+    """
     order = pieces.order()
     if not len(order):
         raise EmptyError("nothing is left to pack", "look at the facts of the stage before, or raise its limits")
@@ -109,4 +129,4 @@ def pack(
             members = order[by_row[cuts[row] : cuts[row + 1]]]
             parts = [data[starts[number] : starts[number] + pieces.lengths[number]] for number in members]
             writer.write_row([(part["token"], part["target"]) for part in parts])
-        return writer.close(facts)
+        return writer.close({**facts, "tokenizer": encoder.fingerprint, "least_rows": least_rows(lengths, context + 1)})

@@ -2,21 +2,23 @@
 
 The sample is spread over the repositories (`sample.py`) and sorted by id; examples, where given, add the words of the
 conversations to come. Learning is `tokenizers`' BPE (Sennrich et al. 2016, arXiv 1508.07909, on bytes), which counts
-exactly and breaks ties by id, so it gives the same merges every time: about 1 s per 4 MB of code. What a small sample
-cannot fill with merges is filled with reserved tokens, so the vocabulary has exactly `vocab_size` entries: the rows of
-a model's embedding. The folder loads with transformers' AutoTokenizer, and in llama.cpp as pre-tokenizer "qwen2".
+exactly and breaks ties by id, so it gives the same merges every time: about 1 s per 4 MB of code. The vocabulary has
+exactly `vocab_size` entries, the rows of a model's embedding, of which the last 64 are special or reserved; a sample
+that has fewer words to give is refused. The folder loads with transformers' AutoTokenizer, and in llama.cpp as
+pre-tokenizer "qwen2".
 
-It does not extend the vocabulary of another model.
+It does not extend the vocabulary of another model (`extend_tokenizer` does).
 """
 
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from smallcoder.core.errors import EmptyError
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
 from smallcoder.tokens.vocabulary import CONTROL, END_OF_TEXT, SPECIAL, SPECIAL_SLOTS, SPLIT, VISIBLE
 
@@ -32,6 +34,7 @@ class Config(StageConfig):
     vocab_size: int = Field(default=4096, ge=512, le=1 << 20, multiple_of=64)  # special tokens included
     sample_bytes: int = Field(default=8_000_000, gt=0)  # of documents
     example_bytes: int = Field(default=1_000_000, gt=0)  # of examples, where there are some
+    fim_order: Literal["psm", "spm"] = "psm"  # the order of infilling prompts (`fim`); llama.cpp's /infill asks psm
     seed: int = 0
 
 
@@ -46,7 +49,8 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     examples = _examples(inputs["examples"], config) if "examples" in inputs else []
     tokenizer = learn([text for _, text in documents] + examples, config.vocab_size - SPECIAL_SLOTS)
     learned = tokenizer.get_vocab_size()
-    save(tokenizer, config.vocab_size, out / "tokenizer")
+    _refuse_spare(learned, config, sum(len(text.encode()) for _, text in documents))
+    save(tokenizer, config.vocab_size, out / "tokenizer", config.fim_order)
     encoder = load_encoder(out / "tokenizer")
     measures = _measure(encoder, documents, examples)
     return {
@@ -54,9 +58,20 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         "headline": f"{encoder.vocab_size:,} tokens, {measures['bytes_per_token']:.2f} bytes a token",
         "vocab_size": encoder.vocab_size,
         "merges": learned - 256,
-        "encoder": "tiktoken" if encoder.fast else "tokenizers",
+        "encoder": "fastokens" if encoder.fast else "tokenizers",
         **measures,
     }
+
+
+def _refuse_spare(learned: int, config: Config, size: int) -> None:
+    """Raises EmptyError where the sample has too few words for the vocabulary that was asked for."""
+    if learned < config.vocab_size - SPECIAL_SLOTS:
+        most = (learned + SPECIAL_SLOTS) // 64 * 64
+        raise EmptyError(
+            f"{size / 1e6:,.1f} MB of documents give a vocabulary of {learned + SPECIAL_SLOTS:,} tokens at most, not "
+            f"{config.vocab_size:,}",
+            f"set vocab_size = {most}, or give it more: documents, sample_bytes (now {config.sample_bytes:,})",
+        )
 
 
 def _documents(folder: Path, config: Config) -> list[tuple[str, str]]:
@@ -98,8 +113,11 @@ def learn(texts: Sequence[str], size: int) -> "Tokenizer":
     return tokenizer
 
 
-def save(tokenizer: "Tokenizer", vocab_size: int, folder: Path) -> None:
-    """Add the special tokens and write the folder in Hugging Face layout, with the chat template and the FimSpec."""
+def save(tokenizer: "Tokenizer", vocab_size: int, folder: Path, fim_order: Literal["psm", "spm"] = "psm") -> None:
+    """Add the special tokens and write the folder in Hugging Face layout, with the chat template and the FimSpec.
+
+    What the tokenizer lacks of `vocab_size` is filled up with reserved tokens.
+    """
     from tokenizers import AddedToken
 
     from smallcoder.tokens.chat import TEMPLATE
@@ -125,7 +143,7 @@ def save(tokenizer: "Tokenizer", vocab_size: int, folder: Path) -> None:
     for name, data in (("tokenizer_config.json", settings), ("special_tokens_map.json", roles)):
         (folder / name).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
-    FimSpec().save(folder)
+    FimSpec(order=fim_order).save(folder)
 
 
 def _measure(encoder: "Encoder", documents: list[tuple[str, str]], examples: list[str]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from pydantic import Field
 
 from smallcoder.core.errors import InputError
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
-from smallcoder.tokens.vocabulary import CONTROL, VISIBLE
+from smallcoder.tokens.vocabulary import CONTROL, IM_END, VISIBLE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     from smallcoder.model.hf import TOKENIZER_FILES, load_model, save_model
     from smallcoder.tokens.encode import load_encoder
     from smallcoder.tokens.fim import FILE, FimSpec
+    from smallcoder.tokens.template import load_template
 
     tokenizer = out / "tokenizer"
     tokenizer.mkdir()
@@ -58,6 +59,8 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     encoder = load_encoder(tokenizer)
     if not (tokenizer / FILE).exists() and {FimSpec().prefix, FimSpec().suffix, FimSpec().middle} <= set(config.tokens):
         FimSpec().save(tokenizer)
+    if IM_END in config.tokens and (template := load_template(tokenizer, encoder)).origin == "ChatML":
+        (tokenizer / "chat_template.jinja").write_text(template.source, encoding="utf-8")
     decoder = load_model(inputs["model"])
     rows = decoder.config.vocab_size
     if encoder.vocab_size > rows:

@@ -76,6 +76,7 @@ def work(settings: dict[str, Any], folders: dict[str, str], out: str) -> Facts:
         shape = _shape(config, packed, inputs.get("model"))
         for rows in (*packed.values(), *heldout.values()):
             _require_fit(shape, rows)
+            _require_tokenizer(rows, inputs["tokenizer"], inputs.get("model"))
         decoder = _spread(shape, config.seed, inputs.get("model"), machine, fleet)
         decode = _decode(inputs["tokenizer"]) if config.samples else None
         before = inputs.get("optimizer")
@@ -182,6 +183,19 @@ def _require_fit(shape: "ModelConfig", rows: "PackedRows") -> None:
             f"rows of a vocabulary of {rows.vocab_size} do not fit the model's {shape.vocab_size}",
             "pack them with the model's own tokenizer",
         )
+
+
+def _require_tokenizer(rows: "PackedRows", *folders: Path | None) -> None:
+    """That rows were packed with the tokenizers in these folders; some hold none."""
+    from smallcoder.tokens.layout import read_layout
+
+    for folder in folders:
+        known = rows.meta.get("tokenizer")
+        if known and folder and (folder / "tokenizer.json").is_file() and read_layout(folder).fingerprint != known:
+            raise InputError(
+                f"the rows were packed with another tokenizer than that of {folder}",
+                "pack them with the tokenizer of the model to train",
+            )
 
 
 def _curves(metrics: Path) -> dict[str, Any]:

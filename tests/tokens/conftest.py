@@ -9,6 +9,7 @@ from smallcoder.core.records import DOCUMENT, EXAMPLE, record_id
 from smallcoder.core.tables import TableWriter
 from smallcoder.tokens import train
 from smallcoder.tokens.encode import Encoder, load_encoder
+from smallcoder.tokens.fim import FimSpec
 
 HOSTILE = [
     "",
@@ -34,6 +35,39 @@ def document_rows() -> list[dict]:
         {"id": record_id(repo, path), "text": text, "lang": "python", "repo": repo, "path": path, **blank}
         for repo, path, text in rows
     ]
+
+
+def said(ids: list[int], encoder: Encoder) -> bytes:
+    return b"".join(encoder.token_bytes[id] for id in ids)
+
+
+def plain_text(ids: list[int], encoder: Encoder, spec: FimSpec) -> bytes:
+    """A piece's stretch of its document, put back in order if it was rearranged."""
+    ids = ids[encoder.begin is not None :]
+    ids = ids[:-1] if ids[-1] == encoder.end else ids
+    prefix, suffix = encoder.token_id(spec.prefix), encoder.token_id(spec.suffix)
+    first = next((at for at, id in enumerate(ids) if id in (prefix, suffix)), len(ids))
+    context, ids = said(ids[:first], encoder), ids[first:]  # other files of the repository
+    if not ids:
+        return context
+    head, at = ids[0], ids.index(suffix if ids[0] == prefix else prefix)
+    last = ids.index(encoder.token_id(spec.middle)) if spec.middle else at
+    one, two, three = (said(part, encoder) for part in (ids[1:at], ids[at + 1 : last], ids[last + 1 :]))
+    if not spec.middle:  # suffix, then the rest as it was
+        return context + three + one
+    if head == suffix:
+        return context + two + three + one
+    return context + one + three + two  # joint spm begins as psm with an empty prefix
+
+
+class Recorder:
+    """Takes the pieces of a cutter."""
+
+    def __init__(self) -> None:
+        self.pieces: list[list[int]] = []
+
+    def add(self, key: int, ids: list[int]) -> None:
+        self.pieces.append(ids)
 
 
 def write(folder: Path, schema, rows) -> Path:

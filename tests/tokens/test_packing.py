@@ -1,6 +1,5 @@
 """Packed rows: every document comes back, nothing crosses, shares are as set, no order or worker count shows."""
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,13 @@ from smallcoder.core.manifest import digests
 from smallcoder.core.records import DOCUMENT, EXAMPLE
 from smallcoder.tokens import chat, pack_documents, pack_examples
 from smallcoder.tokens.cut import Cutter
-from smallcoder.tokens.encode import Encoder
+from smallcoder.tokens.fim import FimSpec
 from smallcoder.tokens.marked import Encoded
 from smallcoder.tokens.packed import PADDING_SEGMENT, PackedRows, PackedWriter
-from smallcoder.tokens.packing import Pieces, best_fit
+from smallcoder.tokens.packing import Pieces, best_fit, least_rows
 from smallcoder.tokens.sample import spread
 
-from .conftest import document_rows, example, write
+from .conftest import document_rows, example, plain_text, write
 
 
 def segments(rows: PackedRows) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -40,20 +39,6 @@ def segments(rows: PackedRows) -> list[tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def plain_text(ids: list[int], encoder: Encoder) -> str:
-    """A segment's stretch of its document, put back in order if it was rearranged."""
-    prefix, suffix, middle = (encoder.token_id(f"<|fim_{name}|>") for name in ("prefix", "suffix", "middle"))
-    ids = ids[:-1] if ids[-1] == encoder.end else ids
-    first = next((at for at, id in enumerate(ids) if id in (prefix, suffix)), len(ids))
-    context = encoder.decode(ids[:first])  # other files of the repository
-    if first == len(ids):
-        return context
-    second, third = ids.index(suffix if ids[first] == prefix else prefix), ids.index(middle)
-    first_part, second_part = encoder.decode(ids[first + 1 : second]), encoder.decode(ids[second + 1 : third])
-    before, after = (first_part, second_part) if ids[first] == prefix else (second_part, first_part)
-    return context + before + encoder.decode(ids[third + 1 :]) + after
-
-
 def pack(documents: Path, tokenizer: Path, out: Path, spans: Path | None = None, **settings) -> tuple[PackedRows, dict]:
     out.mkdir(parents=True)
     config = pack_documents.Config(**{"context": 64, **settings})
@@ -71,7 +56,7 @@ def test_every_document_comes_back(documents, tokenizer, encoder, tmp_path, monk
     def checked_cut(cutter: Cutter, document: Encoded, target: Pieces) -> None:
         before = len(pieces)
         cut(cutter, document, target)
-        assert "".join(plain_text(piece, encoder) for piece in pieces[before:]) == document.data.decode()
+        assert b"".join(plain_text(piece, encoder, FimSpec()) for piece in pieces[before:]) == document.data
         if document.data:
             assert pieces[-1][-1] == encoder.end
 
@@ -112,16 +97,9 @@ def test_bytes_of_a_row_are_those_of_its_targets(documents, tokenizer, encoder, 
     assert facts["target_bytes"] == rows.bytes.astype(int).sum()
 
 
-def test_shares_are_as_set(documents, tokenizer, encoder, tmp_path):
-    """Within four standard deviations of a binomial."""
-    rows, facts = pack(documents, tokenizer, tmp_path / "out", fim_rate=0.25, fim_other_order=0.5, seed=4)
-    first = np.array([ids[0] for ids, _ in segments(rows)])
-    psm, spm = (int((first == encoder.token_id(f"<|fim_{name}|>")).sum()) for name in ("prefix", "suffix"))
-    for count, total, rate in ((psm + spm, len(first), 0.25), (spm, psm + spm, 0.5)):
-        assert abs(count - total * rate) < 4 * math.sqrt(total * rate * (1 - rate))
-    assert facts["fim_too_long"] < 0.01 * facts["pieces"]
+def test_without_infilling_there_is_no_mark_but_the_end(documents, tokenizer, encoder, tmp_path):
     rows, facts = pack(documents, tokenizer, tmp_path / "none", fim_rate=0)
-    assert facts["fim_pieces"] == 0
+    assert facts["fim_pieces"] == facts["fim_too_long"] == 0
     assert not set(encoder.special.values()) - {encoder.end} & set(rows.tokens.ravel().tolist())
 
 
@@ -169,6 +147,43 @@ def test_best_fit_is_that_of_a_plain_search(lengths):
             room.append(33 - length)
     used = np.bincount(places, weights=lengths)
     assert sorted(33 - used) == sorted(room)
+
+
+def chopped(lengths: np.ndarray, capacity: int) -> int:
+    """How many documents are cut where all are laid end to end and chopped into rows."""
+    ends = np.cumsum(lengths)
+    return int(((ends - lengths) // capacity != (ends - 1) // capacity).sum())
+
+
+@settings(max_examples=200)
+@given(st.lists(st.integers(1, 10), min_size=1, max_size=9))
+def test_least_rows_is_a_bound_that_is_often_reached(lengths):
+    def fewest(left: list[int], room: list[int]) -> int:
+        """By trying everything."""
+        if not left:
+            return len(room)
+        found = len(lengths)
+        for row in {space: at for at, space in enumerate(room) if space >= left[0]}.values():
+            found = min(found, fewest(left[1:], [*room[:row], room[row] - left[0], *room[row + 1 :]]))
+        return min(found, fewest(left[1:], [*room, 10 - left[0]])) if len(room) < found else found
+
+    best = fewest(sorted(lengths, reverse=True), [])
+    bound = least_rows(np.array(lengths), 10)
+    assert -(-sum(lengths) // 10) <= bound <= best
+    assert best <= best_fit(np.array(lengths), 10).max() + 1
+    assert bound >= best - 1
+
+
+def test_best_fit_cuts_only_what_is_longer_than_a_row(documents, tokenizer, encoder, tmp_path):
+    """And wastes next to nothing for it; what is chopped from one long text is cut about once a row."""
+    lengths = np.array([len(encoder.encode(row["text"])) + 1 for row in document_rows() if row["text"]])
+    _, facts = pack(documents, tokenizer, tmp_path / "out", context=4095, fim_rate=0)
+    longer = int((lengths > 4096).sum())
+    assert facts["split_documents"] == longer < 0.7 * chopped(lengths, 4096)
+    assert facts["split_share"] == (lengths[lengths > 4096] - 1).sum() / (lengths - 1).sum()
+    assert facts["least_rows"] <= facts["rows"] <= 1.05 * facts["least_rows"]
+    assert facts["padding_share"] < 0.06
+    assert facts["rows"] == PackedRows(tmp_path / "out" / "packed").meta["rows"]
 
 
 def test_only_answers_are_targets_and_nothing_is_cut(tokenizer, encoder, tmp_path):

@@ -13,7 +13,8 @@ from smallcoder.model.families import FAMILIES
 from smallcoder.tokens import pack_documents
 from smallcoder.tokens.encode import load_encoder
 from smallcoder.tokens.fim import load_fim
-from smallcoder.tokens.train import learn
+from smallcoder.tokens.train import learn, save
+from smallcoder.tokens.vocabulary import SPECIAL_SLOTS
 from smallcoder.train import base, stage
 from smallcoder.train.schedule import Schedule
 from tests.tokens.conftest import document_rows, write
@@ -92,6 +93,23 @@ def test_a_checkpoint_goes_on_and_stays_what_it_was(family, tmp_path):
     ids = AutoTokenizer.from_pretrained(model)("def f(x):\n    return x\n")["input_ids"]
     assert ids == load_encoder(model).encode("def f(x):\n    return x\n")
     assert loaded.generate(torch.tensor([ids]), max_new_tokens=4, do_sample=False).shape[1] <= len(ids) + 4
+
+
+def test_rows_of_another_tokenizer_are_refused(tmp_path):
+    """Of equal size, so that nothing else would notice."""
+    documents = write(tmp_path / "documents", DOCUMENT, document_rows()[:12])
+    made = {}
+    for name, texts in (("one", ["alpha beta gamma "] * 9), ("other", ["def f(x): return x"] * 9)):
+        made[name] = tmp_path / name
+        save(learn(texts, 512 - SPECIAL_SLOTS), 512, made[name])
+    (tmp_path / "packed").mkdir()
+    pack_documents.run(
+        pack_documents.Config(context=64), {"documents": documents, "tokenizer": made["one"]}, tmp_path / "packed"
+    )
+    packed = tmp_path / "packed" / "packed"
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="another tokenizer"):
+        stage.run(stage.Config(steps=1), {"packed": packed, "tokenizer": made["other"]}, tmp_path / "out")
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path):

@@ -54,8 +54,8 @@ def used() -> float:
 def spent(sandbox: Sandbox) -> float:
     """CPU-seconds of this process, the slots and all that they have reaped."""
     ticks = 0
-    for slot in sandbox._slots:
-        stat = Path(f"/proc/{slot._process.pid}/stat").read_text().rpartition(")")[2].split()
+    for pid in (pid for slot in sandbox._slots for pid in slot.pids):
+        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += sum(map(int, stat[11:15]))
     return used() + ticks / os.sysconf("SC_CLK_TCK")
 

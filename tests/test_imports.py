@@ -1,8 +1,10 @@
 """The direction of imports (docs/architecture.md) and what must stay quick to import."""
 
 import ast
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -50,3 +52,28 @@ def test_stage_modules_and_the_command_line_import_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+LEAN = ("torch", "numpy", "pyarrow", "tokenizers", "safetensors", "pydantic")
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+
+class Lean:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in sys.argv[1].split(","):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Lean())
+for part in ("core", "tokens", "model", "train"):
+    package = importlib.import_module(f"smallcoder.{part}")
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
+"""
+
+
+def test_training_needs_few_packages():
+    """So that it runs on the images of clusters and rented GPUs."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    names = {re.split(r"[^\w-]", entry)[0].replace("-", "_") for entry in project["dependencies"]}
+    others = names - set(LEAN) | {"transformers", "daft", "submitit", "tensorboard", "wandb"}
+    subprocess.run([sys.executable, "-c", IMPORT_ALL, ",".join(sorted(others))], check=True)

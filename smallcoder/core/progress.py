@@ -3,12 +3,12 @@
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
 
 LOG_SECONDS = 10.0
 T = TypeVar("T")
@@ -29,9 +29,8 @@ class Progress:
         self.note = ""
         self._start = self._said = time.monotonic()
         self._bar: Bar | None = None
-        if sys.stderr.isatty():
-            columns = (TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
-            self._bar = Bar(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
+        if sys.stderr.isatty() and find_spec("rich"):  # images for training may lack it
+            self._bar = _bar()
             self._task = self._bar.add_task(label, total=total, note="")
             self._bar.start()
 
@@ -59,6 +58,14 @@ class Progress:
             self._bar.stop()
         elif time.monotonic() - self._start >= LOG_SECONDS:
             self._print()
+
+
+def _bar() -> "Bar":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("  {task.description}"), BarColumn(30), MofNCompleteColumn(), TimeRemainingColumn())
+    return Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True), transient=True)
 
 
 def track(items: Iterable[T], label: str, total: int | None = None, unit: str = "") -> Iterator[T]:

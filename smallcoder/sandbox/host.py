@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from smallcoder.sandbox.worker.slot import receive, send_bytes
 from smallcoder.sandbox.worker.tiers import discard_folder
 
 _GRACE_SECONDS = 60.0  # to start on a busy machine
+_FOR_EVER = 1e6  # seconds; a socket with a time limit, for the line's other end must not block either
+_ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}  # or every clone looks its symbols up anew
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from worker.slot import main; del sys.path[0]; "
 _START += "main(int(sys.argv[2]))"
 
@@ -25,7 +28,7 @@ class SlotError(Exception):
 
 
 class Slot:
-    """One slot process. Not thread-safe: whoever holds it uses it alone."""
+    """One slot process. It answers jobs in the order in which it gets them; several threads may wait for theirs."""
 
     def __init__(self, tier: str, reads: Sequence[str] = ()) -> None:
         self._scratch = "" if tier in "AB" else tempfile.mkdtemp(prefix="smallcoder-sandbox-")
@@ -33,16 +36,23 @@ class Slot:
         # -P -s with this environment is -I, but for the fixed hash seed: the order of a set must not vary by slot.
         command = [python, "-P", "-s", "-S", "-B", "-c", _START]
         command += [str(Path(__file__).parent), str(os.getpid())]
+        self._sending = threading.Lock()
+        self._last = threading.Event()  # set once the last job that was sent has its answer
+        self._last.set()
+        self._broken = False
         self._line, theirs = socket.socketpair()
+        self._into = self._line.dup()
+        self._into.settimeout(_FOR_EVER)
         quiet = subprocess.DEVNULL
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env={"PYTHONHASHSEED": "0"}, cwd="/",
+                    command, stdin=theirs.fileno(), stdout=quiet, stderr=quiet, env=_ENVIRONMENT, cwd="/",
                     start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
             self._line.close()
+            self._into.close()
             if self._scratch:
                 discard_folder(self._scratch)
             raise SlotError(f"the slot cannot start ({error})") from None
@@ -54,20 +64,31 @@ class Slot:
         if not hello["tier"]:
             self.close()
             raise SlotError(hello["reason"])
+        self.pids = {self._process.pid, hello["template"]}  # the processes that stay
 
     def run(self, job: dict[str, Any]) -> dict[str, Any]:
         """Raises SlotError where the slot died or fell silent."""
         return self._ask(job, job["patience"])
 
     def _ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
+        done = threading.Event()
         try:
+            data = marshal.dumps(job)
+            with self._sending:
+                before, self._last = self._last, done
+                send_bytes(self._into, data)  # waits for as long as the slot is busy, or until it is hung up
+            before.wait()
+            if self._broken:
+                raise OSError("it failed at the job before")
             self._line.settimeout(seconds)
-            send_bytes(self._line, marshal.dumps(job))
             reply = receive(self._line)
+            if reply is None:
+                raise OSError("it died")
         except (OSError, DecodeError) as error:
+            self._broken = True  # and no later job may take a late answer for its own
             raise SlotError(f"the slot does not answer ({error})") from None
-        if reply is None:
-            raise SlotError("the slot died")
+        finally:
+            done.set()
         return reply
 
     def hang_up(self) -> None:
@@ -83,6 +104,8 @@ class Slot:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._last.wait()  # nobody waits for an answer any more
         self._line.close()
+        self._into.close()
         if self._scratch and os.path.isdir(self._scratch):
             discard_folder(self._scratch)

@@ -1,21 +1,25 @@
 """A job as the plain data that a slot reads, and a slot's reply as a Result."""
 
+import marshal
 import struct
 import threading
 from collections import OrderedDict
+from secrets import token_hex
 from typing import Any
 
 from smallcoder.sandbox.languages import Toolchain
 from smallcoder.sandbox.protocol import Form, Job, Limits, Output, Result
-from smallcoder.sandbox.worker.codec import DecodeError, Digest, EncodeError, decode, encode
+from smallcoder.sandbox.worker.codec import MAX_DEPTH, DecodeError, Digest, EncodeError, decode, encode
 
 COMPILE = Limits(cpu_seconds=60, wall_seconds=120, memory_bytes=2 << 30, output_bytes=1 << 18)
 _INPUT_BYTES = 1 << 28
-_STARVED = 20  # as in worker/slot.py
+_STARVED = 20  # as in worker/watch.py
 _GRACE_SECONDS = 60.0
 _TIMEOUTS = {"cpu": "CPU time", "wall": "wall time"}
 _SHOWN = 300
 _KEPT = 256  # tuples of inputs
+_SCALARS = {type(None), bool, int, float, str, bytes}
+_CONTAINERS = {tuple, list, set, frozenset}
 _LARGE, _KEPT_BYTES = 1 << 10, 64 << 20
 
 
@@ -49,7 +53,7 @@ class _Encoded:
             return known[1]
         try:
             items = [item if isinstance(item, str) else (name, tuple(item), {}) for item in inputs]
-            data = [encode(item, _INPUT_BYTES) for item in items]
+            data = [_encoded(item) for item in items]
         except EncodeError as error:
             raise TypeError(f"an input is not plain data: {error}") from None
         if isinstance(inputs, tuple):  # which is kept, so that its id stays its own
@@ -58,6 +62,25 @@ class _Encoded:
                 if len(self._made) > _KEPT:
                     self._made.popitem(last=False)
         return data
+
+
+def _encoded(item: Any) -> bytes:
+    """One input: as a marshal where its types are exact, which a candidate's process reads at once."""
+    if not _exact(item, MAX_DEPTH):
+        return encode(item, _INPUT_BYTES)
+    data = b"m" + marshal.dumps(item, 0)
+    if len(data) > _INPUT_BYTES:
+        raise EncodeError("too large")
+    return data
+
+
+def _exact(value: Any, depth: int) -> bool:
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is dict:
+        return depth > 0 and all(_exact(key, depth - 1) and _exact(item, depth - 1) for key, item in value.items())
+    return kind in _CONTAINERS and depth > 0 and all(_exact(item, depth - 1) for item in value)
 
 
 class _Decoded:
@@ -91,6 +114,7 @@ _DECODED = _Decoded()
 def _pack_program(job: Job, limits: Limits, toolchain: Toolchain, message: dict[str, Any]) -> None:
     plan = toolchain.language.plan(job.program.code)
     message["files"][plan.file] = job.program.code.encode("utf-8", "surrogatepass")
+    message["secret"] = ""
     about = {"environment": toolchain.environment(), "stdin": b"", "hide": []}
     least = {"memory_bytes": max(limits.memory_bytes, toolchain.language.memory_bytes)}
     run = _limits(limits) | least | about | {"command": toolchain.command(plan.run), "stdin": job.stdin}
@@ -102,6 +126,28 @@ def _pack_program(job: Job, limits: Limits, toolchain: Toolchain, message: dict[
             step |= {"server": toolchain.command(server.command), "own": dict(server.files), "file": plan.file}
             step |= {"name": toolchain.language.name}
         message["steps"].insert(0, step)
+    if job.tests:
+        _pack_tests(job, toolchain, plan.file, message)
+
+
+def _pack_tests(job: Job, toolchain: Toolchain, name: str, message: dict[str, Any]) -> None:
+    """Make the answer serve calls, and add the tests as a program of their own."""
+    apart = toolchain.language.apart
+    if apart is None:
+        raise TypeError(f"tests of {toolchain.language.name} programs cannot run apart from them")
+    answer, tests = (f"{ends[0]}{text}{ends[1]}".encode("utf-8", "surrogatepass")
+                     for ends, text in ((apart.answer, job.program.code), (apart.tests, job.tests)))  # fmt: skip
+    message["files"] |= {name: answer, **apart.files}
+    message["secret"] = token_hex(16)
+    first, last = message["steps"][0], message["steps"][-1]
+    last["command"] = toolchain.command(apart.command)
+    last["tests"] = {
+        "files": {name: tests, **apart.files},
+        "environment": last["environment"] | {"MARK": message["secret"]},
+    }
+    if first is not last:
+        assert "server" in first, "compiled tests come from a warm compiler"
+        last["tests"]["compile"] = first
 
 
 def _plain_name(name: str) -> str:
@@ -173,7 +219,10 @@ def _frames(data: bytes, calls: int) -> tuple[list[Output], str]:
 
 def _program(reply: dict[str, Any], message: dict[str, Any], tier: str) -> Result:
     end, code, last = reply["end"], reply["code"], reply["step"] == len(message["steps"]) - 1
-    about = (reply["cpu_seconds"], tier, "one process", code, reply["stdout"], reply["stderr"], reply["mark"])
+    secret = message["secret"].encode()
+    form: Form = "second jail" if secret else "one process"
+    stdout = reply["stdout"].removesuffix(secret)
+    about = (reply["cpu_seconds"], tier, form, code, stdout, reply["stderr"], reply["mark"])
     if not last and (end != "exit" or code):  # the compiler's CPU time is generous: more is the program's fault
         said = (reply["stderr"] or reply["stdout"])[-1 << 12 :].decode("utf-8", "replace").strip()
         why = said if end == "exit" else {"output": "too many messages"}.get(end, f"out of {_TIMEOUTS.get(end, end)}")
@@ -182,4 +231,8 @@ def _program(reply: dict[str, Any], message: dict[str, Any], tier: str) -> Resul
         return Result("timeout", [], _TIMEOUTS[end], *about)
     if end != "exit":
         return Result("error", [], {"output": "too much output"}.get(end, f"out of {end}"), *about)
-    return Result("ok", [], "", *about)
+    if not secret:
+        return Result("ok", [], "", *about)
+    said = " ".join(reply["stderr"][:_SHOWN].decode("utf-8", "replace").split())
+    ended = code == 0 and len(stdout) < len(reply["stdout"])
+    return Result("ok", [Output(True) if ended else Output(error=f"exit code {code}: {said}")], "", *about)

@@ -71,8 +71,9 @@ class Job:
 
     - functions (Python): `inputs`, each the positional arguments of one call of the entry point, or the source of an
       expression that is evaluated among the program's names;
-    - tests (Python): the source `tests`, which runs in a second jail; there `remote("name")` is the program's function
-      of that name, and what it returns is plain data. The one output is True, or has the error that ended the tests;
+    - tests (Python, JavaScript, TypeScript, PHP, Bash): the source `tests`, which runs in a second jail; there
+      `remote("name")` is the program's function of that name (in PHP and Bash it is called with the name and the
+      arguments), and what it returns is plain data. The one output is True, or has the error that ended the tests;
     - programs (any language): `stdin`, and other `files` that lie beside it, by name.
     """
 

@@ -3,6 +3,7 @@
     this process --socket--> slot (worker/slot.py) --fork--> function (worker/candidate.py)
                                                    --fork--> function <--pipes--> tests (worker/witness.py)
                                                    --fork--> init (worker/script.py) --> compiler, program
+                                                   --fork--> init --> program <--pipes--> tests <-- init
 
 Code and inputs go down; what comes back is bytes of bounded length, read by a strict decoder. Each run has its own
 pipes and processes, so a candidate can only claim values for its own inputs, which is what returning a value does. It
@@ -12,13 +13,13 @@ Cost: 1.3 ms of CPU for a run of a function, twice that with tests in a second j
 no state. Not covered: programs that need a network.
 """
 
-import queue
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from smallcoder.core.errors import InputError, ToolError
 from smallcoder.core.recipe import nearest
@@ -27,6 +28,7 @@ from smallcoder.sandbox.languages import NAMES, toolchain
 from smallcoder.sandbox.pack import pack, result
 from smallcoder.sandbox.protocol import Job, Limits, Program, Result
 
+T = TypeVar("T")
 TIERS = ("A", "B", "C")  # best first; "unsafe" must be asked for by name
 RAISE = {
     "A": "run as root or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1,"
@@ -35,7 +37,8 @@ RAISE = {
     "B": "as A; besides Linux 5.13 with Landlock",
     "C": "use Linux 5.13 or newer with seccomp and Landlock",
 }
-_WINDOW = 4  # jobs begun or waiting per slot in run_many
+WINDOW = 4  # jobs begun or waiting per slot in run_many
+_BEGUN = 2  # jobs that a slot has: the next one is there when it is done with one
 _PROBE = """
 import os, socket
 def probe(pids):
@@ -88,9 +91,10 @@ class Sandbox:
         self.missing: dict[str, str] = {}
         self._tiers = (*tiers, *(["unsafe"] if unsafe else []))
         self._toolchains = {name: toolchain(known(name)) for name in languages}
-        self._idle: queue.LifoQueue[Slot | None] = queue.LifoQueue()  # None: a slot to be started when needed
+        self._seats: list[_Seat] = []
         self._slots: set[Slot] = set()
         self._lock = threading.Lock()
+        self._freed = threading.Condition(self._lock)
         self._closed = False
 
     def __enter__(self) -> Self:
@@ -124,9 +128,8 @@ class Sandbox:
             elif tier in "BC":
                 self.missing[name] = f"tier {tier} cannot hold programs: it runs Python functions alone"
         self._slots.add(slot)
-        for item in [*[None] * (self.workers - 1), slot]:
-            self._idle.put(item)
-        self._threads = ThreadPoolExecutor(self.workers, "sandbox")
+        self._seats = [_Seat(slot), *(_Seat() for _ in range(self.workers - 1))]
+        self._threads = ThreadPoolExecutor(_BEGUN * self.workers, "sandbox")
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         with self._lock:
@@ -152,23 +155,13 @@ class Sandbox:
 
         Closing the iterator early drops the jobs that have not started.
         """
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for job in jobs:
-                waiting.append(self._threads.submit(self._run, job))
-                if len(waiting) >= self.workers * _WINDOW:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        return in_order(self._threads, self._run, jobs, WINDOW * self.workers)
 
     def _run(self, job: Job) -> Result:
         assert self.tier, "the sandbox is used outside its `with`"
         chain = None
-        if not job.program.entry_point and not job.tests:
-            name = job.program.language
+        name = job.program.language
+        if name != "python" or not (job.program.entry_point or job.tests):
             chain = self._toolchains.get(name, f"the sandbox was not made for {name} programs")
             if name in self.missing or isinstance(chain, str):
                 return Result("infra", [], self.missing.get(name, str(chain)), 0.0, self.tier, "one process")
@@ -176,36 +169,74 @@ class Sandbox:
 
     def _ask(self, message: dict[str, Any]) -> Result:
         found = Result("infra", [], "closed", 0.0, self.tier)
-        slot = self._idle.get()
+        with self._freed:
+            self._freed.wait_for(lambda: min(seat.jobs for seat in self._seats) < _BEGUN)
+            seat = min(self._seats, key=lambda one: one.jobs)
+            seat.jobs += 1
         try:
             for _ in range(2):
                 if self._closed:
                     break
+                slot = None
                 try:
-                    slot = slot or self._start()
+                    slot = self._seated(seat)
                     found = result(slot.run(message), message, self.tier)
                 except SlotError as error:
                     found = Result("infra", [], str(error), 0.0, self.tier)
                 if found.status != "infra":
                     break
-                slot = self._discard(slot)
+                self._discard(seat, slot)
         finally:
-            self._idle.put(slot)
+            with self._freed:
+                seat.jobs -= 1
+                self._freed.notify()
         return found
 
-    def _start(self) -> Slot:
-        slot = self._slot(self.tier)
-        with self._lock:
-            self._slots.add(slot)
-            if self._closed:
-                slot.hang_up()
-        return slot
+    def _seated(self, seat: "_Seat") -> Slot:
+        """The slot of a seat, started when it is needed."""
+        with seat.lock:
+            if seat.slot is None:
+                slot = self._slot(self.tier)
+                with self._lock:
+                    self._slots.add(slot)
+                    if self._closed:
+                        slot.hang_up()
+                seat.slot = slot
+            return seat.slot
 
-    def _discard(self, slot: Slot | None) -> None:
-        if slot:
-            slot.close()
-            with self._lock:
-                self._slots.discard(slot)
+    def _discard(self, seat: "_Seat", slot: Slot | None) -> None:
+        """End a slot, unless the other job that it had did so already."""
+        with seat.lock:
+            if slot is None or seat.slot is not slot:
+                return
+            seat.slot = None
+        slot.close()
+        with self._lock:
+            self._slots.discard(slot)
+
+
+@dataclass(eq=False)
+class _Seat:
+    """Where a slot is, or will be, and how many jobs it has."""
+
+    slot: Slot | None = None
+    jobs: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def in_order(threads: Executor, run: Callable[[T], Result], jobs: Iterable[T], most: int) -> Iterator[Result]:
+    """What `run` makes of the jobs, in their order. Takes jobs as needed: at most `most` are begun or waiting."""
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for job in jobs:
+            waiting.append(threads.submit(run, job))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def known(language: str) -> str:

@@ -14,9 +14,8 @@ import http.client
 import os
 import secrets
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -26,7 +25,7 @@ from urllib.parse import urlsplit
 from smallcoder.core.errors import InputError, ToolError
 from smallcoder.sandbox.languages import NAMES
 from smallcoder.sandbox.protocol import Job, Limits, Output, Program, Result
-from smallcoder.sandbox.sandbox import Sandbox
+from smallcoder.sandbox.sandbox import WINDOW, Sandbox, in_order
 from smallcoder.sandbox.worker.codec import DecodeError, Digest, EncodeError, decode, encode
 
 TOKEN = "SMALLCODER_SANDBOX_TOKEN"  # the environment variable
@@ -203,17 +202,7 @@ class Remote:
 
     def run_many(self, jobs: Iterable[Any]) -> Iterator[Result]:
         """Results in order, as `Sandbox.run_many`."""
-        waiting: deque[Future[Result]] = deque()
-        try:
-            for job in jobs:
-                waiting.append(self._threads.submit(self._post, pack_job(job)))
-                if len(waiting) >= 4 * self._workers:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            for future in waiting:
-                future.cancel()
+        return in_order(self._threads, self._post, map(pack_job, jobs), WINDOW * self._workers)
 
     def _post(self, body: bytes) -> Result:
         try:

@@ -3,7 +3,9 @@
 
 import ast
 import json
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -165,7 +167,8 @@ def test_other_languages(grading, language):
         assert "apt-get install" in verdicts[0].reason or "tier" in verdicts[0].reason
         pytest.skip(verdicts[0].reason)
     assert [verdict.status for verdict in verdicts] == ["passed", "failed", "failed", "failed"], verdicts
-    assert {verdict.form for verdict in verdicts} == {"one process"}
+    forms = {"cpp": "values", "csharp": "values", "java": "values", "go": "one process", "rust": "one process"}
+    assert {verdict.form for verdict in verdicts} == {forms.get(language, "second jail")}
 
 
 def test_the_brace_that_ends_an_answer_may_be_there_already():
@@ -177,6 +180,28 @@ def test_the_brace_that_ends_an_answer_may_be_there_already():
 def test_a_benchmark_without_a_grader(grading):
     with pytest.raises(InputError, match="gsm8k"):
         grading.grade(problem("gsm8k", {"answer": "1"}), "")
+
+
+def test_an_answer_cannot_define_assertions_in_rust(grading):
+    if "rust" in grading._sandbox.missing:
+        pytest.skip(grading._sandbox.missing["rust"])
+    tests = '}\nfn main() {\n    assert_eq!(f(1), 2);\n    assert!(f(2) != 2, "{}", 1);\n    assert_ne!(f(3), 3);\n}\n'
+    task = problem("multipl-e", {"check": tests}, lang="rust")
+    right = "use std::collections::HashMap;\nfn f(x: isize) -> isize {\n    x + 1\n"
+    own = "macro_rules! assert_eq { ($($t:tt)*) => {} }\nmacro_rules! panic { ($($t:tt)*) => {} }\n"
+    tricks = [
+        own,
+        own.replace("macro_rules", "#[macro_export]\nmacro_rules"),
+        "extern crate self as std;\n",
+        "type usize = u8;",
+    ]
+    found = [grading.grade(task, right)]
+    found += [
+        grading.grade(task, f"{trick}\nfn f(x: isize) -> isize {{\n    x\n")
+        for trick in [*tricks, tricks[1] + tricks[2]]
+    ]
+    assert [verdict.status for verdict in found] == ["passed", *["failed"] * 5], found
+    assert {verdict.form for verdict in found} == {"one process"}
 
 
 def verdicts(grading, name, step=1, **chosen):
@@ -225,14 +250,15 @@ def test_references_of_the_other_benchmarks(grading):
 @needs_data
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "lang", "count"), [("humanevalpack", "cpp", 164), ("mbxp", "php", 280), ("mbxp", "javascript", 261)]
+    ("name", "lang", "count"),
+    [("humanevalpack", "cpp", 164), ("mbxp", "java", 291), ("mbxp", "php", 280), ("mbxp", "javascript", 260)],
 )
 def test_references_of_other_languages(grading, name, lang, count):
     found, others = verdicts(grading, name, 3 if name == "mbxp" else 1, lang=lang)
     if found["infra"]:
         pytest.skip(next(iter(others.values())).reason)
-    # A reference that exits before its tests end passes by exit code alone, and fails here.
-    early = sum("exit code 0, tests not finished" in verdict.reason for verdict in others.values())
+    # A reference that exits before its tests end passes by exit code alone, and fails here; one calls the tests' function.
+    early = sum("the program ended" in verdict.reason for verdict in others.values())
     assert found["passed"] + early == count, others
 
 
@@ -264,3 +290,60 @@ def test_an_answer_cannot_turn_assertions_off_in_cpp(grading):
     assert grading.grade(task, right).status == "passed"
     for trick in ("#define NDEBUG\n#include <assert.h>\n", "#define assert(x)\n"):
         assert grading.grade(task, f"{trick}int f(int x) {{ return 7; }}\n").status == "failed"
+
+
+def test_predictions_are_evaluated_away_from_the_function(grading):
+    code = "def f(text, n=1):\n    return [text * n]"
+    task = problem("cruxeval", {"input": "'ab', n=2", "output": "['abab']"}, reference=code)
+    answers = {
+        "['abab']": "passed", " ['ab' * 2]\n": "passed", "['ab']": "failed", "f('ab', n=2)": "failed",
+        "f ('ab', 2) if 1 else 0": "failed", "": "failed", "x = 1": "failed", "['abab'": "failed", "open('/x')": "failed",
+    }  # fmt: skip
+    found = list(grading.grade_many((task, answer) for answer in answers))
+    assert [verdict.status for verdict in found] == list(answers.values()), found
+    given = Problem(**{**vars(task), "id": "given", "meta": {**task.meta, "mode": "input"}})
+    answers = {
+        "f('ab', n=2)": "passed", "f('abab')": "passed", "f('ab')": "failed", "['abab']": "failed", "": "failed",
+        "f('x') or ['abab']": "failed", "f(*[['abab']])": "failed", "f((lambda: 'abab')())": "failed",
+    }  # fmt: skip
+    found = list(grading.grade_many((given, answer) for answer in answers))
+    assert [verdict.status for verdict in found] == list(answers.values()), found
+    assert {verdict.form for verdict in found} == {"values"}
+
+
+def test_queries(grading, tmp_path):
+    folder = tmp_path / "database" / "pets"
+    folder.mkdir(parents=True)
+    with closing(sqlite3.connect(folder / "pets.sqlite")) as database:
+        database.executescript("create table pet (name, age); insert into pet values ('a', 3), ('b', 3), ('c', 1.5);")
+    pets = Grading(grading._sandbox, tmp_path)
+
+    def statuses(gold, *queries):
+        task = problem("spider", gold, reference=gold, lang="sql", database="pets")
+        return [verdict.status for verdict in pets.grade_many((task, query) for query in queries)]
+
+    bag = "SELECT age, count(*) FROM pet GROUP BY age"
+    right = "select age, count(name) from pet group by 1 order by age desc"
+    wrong = ["select age from pet", "select count(*), age from pet group by age", "nonsense", "", "delete from pet"]
+    assert statuses(bag, bag, right, *wrong) == ["passed", "passed", *["failed"] * 5]
+    ordered = "SELECT name FROM pet ORDER BY name DESC"
+    assert statuses(ordered, ordered, "SELECT name FROM pet") == ["passed", "failed"]
+    endless = "with recursive c(x) as (select 1 union all select x + 1 from c) select max(x) from c"
+    assert statuses("SELECT 1", endless, "select 1; select 2", "attach '/etc/passwd' as x") == [
+        "timeout", "failed", "failed",
+    ]  # fmt: skip
+    with pytest.raises(InputError, match="databases"):
+        grading.grade(problem("spider", None, reference=bag, lang="sql", database="pets"), bag)
+    with pytest.raises(InputError, match="database zoo"):
+        pets.grade(problem("spider", 1, reference=bag, lang="sql", database="zoo"), bag)
+
+
+@needs_data
+@pytest.mark.slow
+def test_references_of_cruxeval_and_spider(grading):
+    problems = stage.load("cruxeval", SHARED / "cruxeval")
+    found = list(grading.grade_many((one, json.loads(one.tests)["output"]) for one in problems))
+    assert Counter(verdict.status for verdict in found) == {"passed": 800}
+    queries = stage.load("spider", SHARED / "spider")
+    found = list(Grading(grading._sandbox, SHARED / "spider").grade_many((one, one.reference) for one in queries))
+    assert Counter(verdict.status for verdict in found) == {"passed": 419}

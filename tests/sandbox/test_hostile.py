@@ -6,14 +6,14 @@ import os
 import signal
 import socket
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from smallcoder.bench.problem import Problem
 from smallcoder.bench.public.grading import Grading
-from smallcoder.core.errors import ToolError
 from smallcoder.sandbox import TIERS, Job, Limits, Program, Sandbox
-from tests.sandbox.forgers import MARK, PYTHON, SCRIPTS
+from tests.sandbox.forgers import APART, APART_TESTS, COMPILED, COMPILED_TESTS, MARK, PYTHON, SCRIPTS
 from tests.sandbox.hostile import HOSTILE
 from tests.sandbox.test_sandbox import children, slots
 
@@ -41,11 +41,8 @@ def others():
 
 @pytest.fixture(scope="module", params=TIERS)
 def sandbox(request, others):
-    try:
-        with Sandbox(2, (request.param,), ("bash", "cpp", "javascript")) as made:
-            yield made
-    except ToolError as error:
-        pytest.skip(str(error))
+    with Sandbox(2, (request.param,), ("bash", "cpp", "javascript")) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +71,7 @@ def untouched(host, sandbox, others):
 
 
 def test_there_are_enough():
-    assert len(HOSTILE) + len(PYTHON) + len(SCRIPTS) >= 80
+    assert len(HOSTILE) + len(PYTHON) + len(SCRIPTS) + sum(map(len, APART.values())) >= 80
 
 
 @pytest.mark.parametrize("tests", TESTS)
@@ -107,3 +104,49 @@ def test_hostile_programs(sandbox, host, others, language):
     untouched(host, sandbox, others)
     if language in sandbox.missing:
         pytest.skip(sandbox.missing[language])
+
+
+@pytest.fixture(scope="module")
+def programs():
+    before = children(os.getpid())
+    with Sandbox(2, ("A",), [{"shell": "bash"}.get(name, name) for name in APART]) as made:
+        yield made, before
+
+
+@pytest.mark.parametrize("language", APART)
+def test_tests_in_a_second_jail_of_another_language(programs, host, language):
+    programs, before = programs
+    if why := programs.missing.get({"shell": "bash"}.get(language, language)):
+        pytest.skip(why)
+    right, tests = APART_TESTS[language]
+    meta = {"lang": language}
+    task = Problem(f"t/{language}", "multipl-e", "test", right, "f", "", json.dumps({"check": tests}), meta)
+    grading = Grading(programs)
+    plan = replace(grading.plan(task), limits=Limits(1, 3, output_bytes=1 << 20))
+    trials = [plan.trial(task, code) for code in [right, *APART[language].values()]]
+    assert all(trial.mark == "" and trial.tests for trial in trials)
+    first, *verdicts = map(plan.judge, trials, programs.run_many(trials))
+    assert (first.status, first.form) == ("passed", "second jail"), first
+    wrong = {
+        name: v for name, v in zip(APART[language], verdicts, strict=True) if v.status not in ("failed", "timeout")
+    }
+    assert not wrong
+    if language != "typescript":  # whose compiler stays
+        untouched(host, programs, before)
+
+
+@pytest.mark.parametrize("language", COMPILED)
+def test_values_of_compiled_languages(language):
+    prompt, rest, tests = COMPILED_TESTS[language]
+    with Sandbox(2, ("A",), [language]) as sandbox:
+        if sandbox.missing:
+            pytest.skip(sandbox.missing[language])
+        meta = {"lang": language}
+        task = Problem(f"t/{language}", "multipl-e", "test", prompt, "f", "", json.dumps({"check": tests}), meta)
+        grading = Grading(sandbox)
+        trial = grading.plan(task).trial(task, prompt + rest)
+        assert "974176" not in trial.program.code
+        answers = [rest, *COMPILED[language].values()]
+        first, *verdicts = grading.grade_many((task, prompt + answer) for answer in answers)
+    assert (first.status, first.form) == ("passed", "values"), first
+    assert {name: v for name, v in zip(COMPILED[language], verdicts, strict=True) if v.status != "failed"} == {}

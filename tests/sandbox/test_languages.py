@@ -137,3 +137,22 @@ def test_a_warm_compiler_forgets_what_it_compiled(name):
     while (left := [pid for pid in below if Path(f"/proc/{pid}").exists()]) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not left
+
+
+def test_java_of_a_package_and_names_too_long_for_files(sandbox):
+    if "java" in sandbox.missing:
+        pytest.skip(sandbox.missing["java"])
+    main = "public static void main(String[] a) { System.out.println(new Object() {}.getClass().getName()); }"
+    long = "N" * 150
+    codes = [
+        f"package a.b;\npublic class P {{ {main} }}",
+        f"/* package x; */ package a;\nclass Q {{}}\nclass P {{ {main} }}",
+        f"class P {{ {main} static class {long} {{ static class {long}x {{}} }} }}",
+        f"class {long}{long} {{ {main} }}",
+    ]
+    jobs = [Job(Program(code, language="java")) for code in codes]
+    inside, beside, nested, outer = sandbox.run_many(jobs)
+    assert (inside.status, inside.stdout) == ("ok", b"a.b.P$1\n"), inside
+    assert (beside.status, beside.stdout) == ("ok", b"a.P$1\n"), beside
+    for result in (nested, outer):
+        assert (result.status, result.reason[:16]) == ("error", "does not compile"), result

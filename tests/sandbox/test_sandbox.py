@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def children(pid: int) -> set[int]:
 
 
 def slots(sandbox: Sandbox) -> set[int]:
-    return {slot._process.pid for slot in sandbox._slots}
+    return {pid for slot in sandbox._slots for pid in slot.pids}
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,8 @@ def others():
 
 @pytest.fixture(scope="module", params=TIERS)
 def sandbox(request, others):
-    try:
-        with Sandbox(2, (request.param,)) as made:
-            yield made
-    except ToolError as error:
-        pytest.skip(str(error))
+    with Sandbox(2, (request.param,)) as made:
+        yield made
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -154,6 +152,43 @@ def test_a_dead_slot_is_replaced(sandbox):
     assert [result.outputs for result in results] == [[Output(2 * i)] for i in range(8)]
 
 
+def test_no_answer_goes_to_another_job_when_slots_die(sandbox):
+    ended = threading.Event()
+
+    def kill():
+        while not ended.wait(0.05):
+            for slot in list(sandbox._slots)[:1]:
+                slot._process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        results = list(sandbox.run_many(Job(DOUBLE, [(i,)]) for i in range(60)))
+    finally:
+        ended.set()
+        killer.join()
+    for i, result in enumerate(results):
+        assert result.outputs == [Output(2 * i)] or result.status == "infra", (i, result)
+    list(sandbox.run_many([Job(DOUBLE, [(1,)])] * 8))  # starts the last ones anew
+    assert all(slot._process.poll() is None for slot in sandbox._slots)
+
+
+def test_a_program_finds_nothing_of_its_tests(sandbox):
+    code = """
+import gc, sys
+def f(x):
+    frame, seen = sys._getframe(), []
+    while frame:
+        seen += [*frame.f_locals.values(), *frame.f_globals.values()]
+        frame = frame.f_back
+    seen += gc.get_objects()
+    kinds = (str, bytes, tuple, list, dict)
+    return [1 for one in seen if type(one) in kinds and one is not seen and "".join(["ze", "bra"]) in str(one)]
+"""
+    tests = "f = remote('f')\nsecret = 'zebra'\nassert f(1) == [], f(1)"
+    assert sandbox.run(Program(code, "f"), tests=tests).outputs == [Output(True)]
+
+
 def test_a_sandbox_that_breaks_says_infra(sandbox, monkeypatch):
     def broken(tier, reads):
         raise SlotError("no more processes")
@@ -250,9 +285,11 @@ with Sandbox(2, ({tier!r},)) as sandbox:
     if "running" not in parent.stdout.readline():
         pytest.skip("the tier is not reached here")
     deadline = time.monotonic() + 30
-    while len(below := children(parent.pid)) < 4 and time.monotonic() < deadline:  # two slots, two candidates
+    while (
+        len(below := children(parent.pid)) < 6 and time.monotonic() < deadline
+    ):  # two slots, two templates, two candidates
         time.sleep(0.05)
-    assert len(below) == 4
+    assert len(below) == 6
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     deadline = time.monotonic() + 10

@@ -102,7 +102,7 @@ def test_exec_from_a_terminal(tmp_path, service):
         assert (done.returncode, said in done.stderr, b"Traceback" in done.stderr) == (1, True, False)
 
 
-def test_a_missing_toolchain_is_named(tmp_path):
+def test_a_missing_toolchain_is_named(tmp_path, service):
     (tmp_path / "a.php").write_text("<?php echo 1;")
     done = person("exec", str(tmp_path / "a.php"), PATH="/nowhere")
     assert done.returncode == 1

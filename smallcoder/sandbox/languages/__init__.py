@@ -37,6 +37,21 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """How an answer and its tests become two programs, in jails of their own, that talk through descriptors 3 and 4.
+
+    `files` lie beside both and `command` runs either. Each source stands between the two texts of `answer` or `tests`:
+    the answer serves calls at its end; the tests have `remote("name")`, and write the environment's MARK to standard
+    output at their end. Values cross as plain data. The protocol trusts nothing that the answer writes.
+    """
+
+    command: tuple[str, ...]
+    files: Mapping[str, bytes]
+    answer: tuple[str, str]
+    tests: tuple[str, str]
+
+
+@dataclass(frozen=True)
 class Language:
     """`tools` maps each command to the Debian package that brings it; `locate` finds those that PATH does not tell."""
 
@@ -49,6 +64,7 @@ class Language:
     server: Server | None = None
     memory_bytes: int = 0  # what its runtime needs at least
     locate: Callable[[str], str | None] = shutil.which
+    apart: Apart | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ _KIND = r"(?:class|record|interface|enum)"
 _NAME = r"(\w{1,60})\b"  # longer ones make file names that no file system takes: javac refuses them
 _PUBLIC = re.compile(rf"(?:^|[;}}])\s*public\s+(?:(?:final|abstract|sealed|strictfp)\s+)*{_KIND}\s+{_NAME}", re.M)
 _OUTER = re.compile(r"(?:^|[;}]\s*)(?:\w+\s+)*class\s+" + _NAME, re.M)
+_PACKAGE = re.compile(r"(?:\s|//[^\n]*\n|/\*.*?\*/)*+package\s+((?:\w{1,60}\s*\.\s*){0,20}\w{1,60})\s*;", re.S)
 _MAIN = re.compile(r"\bstatic\s+void\s+main\s*\(")
 _OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-XX:ActiveProcessorCount=2", "-Xss16m")
 
@@ -65,7 +66,7 @@ public class Server {
             give(out, said.toString().getBytes(StandardCharsets.UTF_8));
             out.writeInt(good ? made.size() : 0);
             for (Map.Entry<String, Made> one : good ? made.entrySet() : Set.<Map.Entry<String, Made>>of()) {
-                give(out, (one.getKey() + ".class").getBytes(StandardCharsets.UTF_8));
+                give(out, (one.getKey().replace('.', '/') + ".class").getBytes(StandardCharsets.UTF_8));
                 give(out, one.getValue().bytes.toByteArray());
             }
             out.flush();
@@ -76,10 +77,12 @@ public class Server {
 
 
 def _plan(code: str) -> Plan:
-    public, main = _PUBLIC.search(code), _MAIN.search(code)
+    public, main, package = _PUBLIC.search(code), _MAIN.search(code), _PACKAGE.match(code)
     outer = _OUTER.findall(code[: main.start() if main else len(code)])
     start = outer[-1] if outer else "Main"
     file = f"{public.group(1) if public else start}.java"
+    if package:
+        start = f"{''.join(package.group(1).split())}.{start}"
     options = tuple(f"-J{option}" for option in _OPTIONS)
     return Plan(
         file,

@@ -3,8 +3,8 @@
 import os
 import shutil
 
-from smallcoder.sandbox.languages import Language, Plan, Server
-from smallcoder.sandbox.languages.javascript import NODE
+from smallcoder.sandbox.languages import Apart, Language, Plan, Server
+from smallcoder.sandbox.languages.javascript import APART, NODE
 
 _COMPILE = (
     "tsc", "--target", "es2022", "--module", "commonjs", "--lib", "es2022,dom", "--strict", "false", "--skipLibCheck",
@@ -79,6 +79,7 @@ def _server() -> Server | None:
     return Server((*NODE, "server.js", script), {"server.js": _SERVER}) if script else None
 
 
+_WHERE = "(globalThis as any).apart"
 LANGUAGE = Language(
     "typescript",
     (".ts",),
@@ -87,4 +88,10 @@ LANGUAGE = Language(
     server=_server(),
     memory_bytes=1 << 30,
     locate=_locate,
+    apart=Apart(
+        APART.command,
+        APART.files,
+        ("", f"\n;{_WHERE}.serve((name: string) => eval(name))\n"),
+        (f"const remote = {_WHERE}.remote;\n", f"\n;{_WHERE}.finish()\n"),
+    ),
 )

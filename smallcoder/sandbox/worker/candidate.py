@@ -10,6 +10,7 @@ Where tests run in a second jail (`witness.py`), the inputs come from there thro
 """
 
 import gc
+import marshal
 import os
 import struct
 import sys
@@ -24,21 +25,26 @@ ERROR_BYTES = 300
 VALUES = 16  # one value may take this part of all output
 
 
-def run(jail: Jail, job: dict[str, Any], result: int, calls: int | None = None) -> NoReturn:
+# A program as it comes to its process: code, entry point, inputs, bytes of output, CPU-seconds, bytes of memory.
+Job = tuple[str, str, list[bytes], int, int, int]
+
+
+def run(jail: Jail, job: Job, result: int, calls: int | None = None) -> NoReturn:
     """Become the candidate's process. Never returns; anything unforeseen ends it before `D` is written."""
     leave = os._exit
     try:
-        enter(jail, job, result, kept={result, result if calls is None else calls})
-        inputs = job["inputs"] if calls is None else (data for _, data in frames(calls, 1 << 32))
-        _work(job["code"], job["entry_point"], inputs, job["output_bytes"], result)
+        code, entry_point, inputs, output_bytes, cpu_seconds, memory_bytes = job
+        enter(jail, cpu_seconds, memory_bytes, result, kept={result, result if calls is None else calls})
+        asked = inputs if calls is None else (data for _, data in frames(calls, 1 << 32))
+        _work(code, entry_point, asked, output_bytes, result)
     finally:
         leave(0)
 
 
-def enter(jail: Jail, job: dict[str, Any], result: int, *, kept: set[int], tmp: bool = True) -> None:
-    """Shut this child in and say on `result` that it is; keep no other descriptors than `kept`."""
+def enter(jail: Jail, cpu_seconds: int, memory_bytes: int, result: int, *, kept: set[int], tmp: bool = True) -> None:
+    """Shut this process in and say on `result` that it is; keep no other descriptors than `kept`."""
     try:
-        jail.confine(job, tmp=tmp)
+        jail.close(cpu_seconds, memory_bytes, tmp=tmp)
     except OSError as error:
         os.write(result, str(error).encode("utf-8", "replace")[:200])
         os._exit(1)
@@ -64,7 +70,7 @@ def _work(code: str, entry_point: str, inputs: Iterable[bytes], output_bytes: in
         return
     left = output_bytes
     for item in inputs:
-        call = decode(item)
+        call = marshal.loads(item[1:]) if item.startswith(b"m") else decode(item)
         try:
             value = eval(call, names) if type(call) is str else names[call[0]](*call[1], **call[2])
             kind, data = _encoded(value, output_bytes // VALUES, left)
@@ -76,6 +82,21 @@ def _work(code: str, entry_point: str, inputs: Iterable[bytes], output_bytes: in
             left -= len(data)
             frame(result, kind, data)
     frame(result, b"D", b"")
+
+
+def rehearse(times: int) -> None:
+    """Run a small program in the template, so that Python's caches are filled and its code adapted once for all."""
+    null = os.open("/dev/null", os.O_WRONLY)
+    code = (
+        "import math\nfrom typing import List\n\ndef f(x: List[int]):\n    return [x, 'x', 1.5, (True, None), {1: 2}]\n"
+    )
+    for _ in range(times):
+        _work(code, "f", [b"m" + marshal.dumps(("f", ([1, 2],), {}), 0)], 1 << 20, null)
+        frame(null, b"R", b"")
+    os.close(null)
+    del sys.modules["candidate"]
+    gc.collect()
+    gc.freeze()
 
 
 def _encoded(value: Any, most: int, left: int) -> tuple[bytes, bytes]:

@@ -20,8 +20,6 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 MAX_DEPTH = 100
@@ -58,38 +56,43 @@ class View:
         return hash(self.content)
 
 
-def _fraction(parts: tuple[int, int]) -> Fraction:
+def _fraction(parts: tuple[int, int]) -> Any:
+    from fractions import Fraction
+
     numerator, denominator = parts
     if max(numerator.bit_length(), denominator.bit_length()) > 1 << 14:  # reducing it takes quadratic time
         raise ValueError
     return Fraction(numerator, denominator)
 
 
-# Types of the standard library that cross as themselves: type -> the type of its plain content, how to get that, and
-# what builds the value again (only ever called with content of that type).
-def _decimal(text: str) -> Decimal:
+def _decimal(text: str) -> Any:
+    from decimal import Decimal
+
     value = Decimal(text)
     if value.is_snan():  # it raises whenever it is compared
         raise ValueError(text)
     return value
 
 
-_VIEWS: dict[type, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
-    complex: (tuple, lambda value: (value.real, value.imag), lambda parts: complex(*parts)),
-    bytearray: (bytes, bytes, bytearray),
-    range: (tuple, lambda value: (value.start, value.stop, value.step), lambda parts: range(*parts)),
-    Decimal: (str, str, _decimal),
-    Fraction: (tuple, lambda value: (value.numerator, value.denominator), _fraction),
-    date: (str, date.isoformat, date.fromisoformat),
-    datetime: (str, datetime.isoformat, datetime.fromisoformat),
-    time: (str, time.isoformat, time.fromisoformat),
-    timedelta: (tuple, lambda value: (value.days, value.seconds, value.microseconds), lambda it: timedelta(*it)),
-    deque: (list, list, deque),
-    Counter: (dict, dict, Counter),
-    OrderedDict: (dict, dict, OrderedDict),
-    defaultdict: (dict, dict, lambda content: defaultdict(None, content)),
-}
-_BUILD = {kind.__name__: (content, build) for kind, (content, _, build) in _VIEWS.items()}
+# Types of the standard library that cross as themselves, by name: their module, which a slot need not have loaded, the
+# type of their plain content, how to get that, and what builds the value again (only ever called with such content).
+_VIEWS: dict[str, tuple[str, type, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "complex": ("builtins", tuple, lambda value: (value.real, value.imag), lambda parts: complex(*parts)),
+    "bytearray": ("builtins", bytes, bytes, bytearray),
+    "range": ("builtins", tuple, lambda value: (value.start, value.stop, value.step), lambda parts: range(*parts)),
+    "Decimal": ("decimal", str, str, _decimal),
+    "Fraction": ("fractions", tuple, lambda value: (value.numerator, value.denominator), _fraction),
+    "date": ("datetime", str, date.isoformat, date.fromisoformat),
+    "datetime": ("datetime", str, datetime.isoformat, datetime.fromisoformat),
+    "time": ("datetime", str, time.isoformat, time.fromisoformat),
+    "timedelta": (
+        "datetime", tuple, lambda value: (value.days, value.seconds, value.microseconds), lambda it: timedelta(*it),
+    ),
+    "deque": ("collections", list, list, deque),
+    "Counter": ("collections", dict, dict, Counter),
+    "OrderedDict": ("collections", dict, dict, OrderedDict),
+    "defaultdict": ("collections", dict, dict, lambda content: defaultdict(None, content)),
+}  # fmt: skip
 # What a subclass of each plain type holds, by the plain type's own methods.
 _CONTENT: list[tuple[type, Callable[[Any], Any]]] = [
     (int, int.__pos__),
@@ -175,8 +178,9 @@ def _encode(value: Any, out: bytearray, limit: int, depth: int) -> None:  # noqa
 def _view(value: Any, kind: type) -> tuple[bytes, Any]:
     if kind is View:
         return b"v" if value.plain else b"o", value.content
-    if kind in _VIEWS:
-        return b"o", _VIEWS[kind][1](value)
+    known = _VIEWS.get(kind.__name__)
+    if known and getattr(sys.modules.get(known[0]), kind.__name__, None) is kind:
+        return b"o", known[2](value)
     for plain, content in _CONTENT:
         if issubclass(kind, plain):
             return b"v", content(value)
@@ -254,9 +258,9 @@ def _scalar(tag: bytes, data: bytes) -> int | str | bytes:
 def _object(tag: bytes, name: Any, content: Any) -> Any:
     if type(name) is not str:
         raise DecodeError("a type without a name")
-    if tag == b"v" or name not in _BUILD:
+    if tag == b"v" or name not in _VIEWS:
         return View(name, content, tag == b"v")
-    kind, build = _BUILD[name]
+    _, kind, _, build = _VIEWS[name]
     if type(content) is not kind:
         raise DecodeError(f"no {name}")
     try:

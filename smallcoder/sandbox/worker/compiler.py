@@ -41,9 +41,9 @@ class Compiler:
         self._told, result = os.pipe()
         os.set_blocking(self._from, False)
         os.set_blocking(self._into, False)
-        pid = jail.fork(apart=True)
+        pid = jail.fork()
         if pid == 0:
-            script.run(jail, step | {"cpu_seconds": 1e6}, step["server"], (given, out, null, result), step["own"])
+            script.run(jail, step | {"cpu_seconds": 1e6}, step["server"], (given, out, null, result), own=step["own"])
         for handle in (given, out, result):
             os.close(handle)
         self._pid, self._child = pid, os.pidfd_open(pid)
@@ -67,7 +67,7 @@ class Compiler:
         for _ in range(min(count, 10_000)):
             made = self._field(limits).decode("utf-8", "replace")
             files[made] = self._field(limits)
-        if not all(made and "/" not in made and "\0" not in made and made not in (".", "..") for made in files):
+        if not all(part and "\0" not in part and part not in (".", "..") for made in files for part in made.split("/")):
             raise CompilerError("exit")
         return files, messages, self._meter.cpu() - before
 

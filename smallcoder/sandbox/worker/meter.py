@@ -18,14 +18,14 @@ class Meter:
     """Measures `pids`; with `tree`, all processes below them too."""
 
     def __init__(self, proc: int, pids: list[int], tree: bool) -> None:
-        self._proc, self._pids, self._tree = proc, pids, tree
+        self._proc, self._pids, self.tree = proc, pids, tree
         self._cpu = dict.fromkeys(pids, 0.0)
 
     def cpu(self) -> float:
         """Seconds of CPU time, never less than at an earlier call."""
         for pid in self._pids:
             with suppress(OSError):  # it has ended: what it had used stays
-                used = self._tree_cpu(pid) if self._tree else time.clock_gettime((~pid << 3) | 2)
+                used = self._tree_cpu(pid) if self.tree else time.clock_gettime((~pid << 3) | 2)
                 self._cpu[pid] = max(self._cpu[pid], used)
         return sum(self._cpu.values())
 
@@ -49,7 +49,7 @@ class Meter:
         """Seconds that the process which waited longest was ready to run and had no processor; 0 if unknown."""
         longest = 0
         for pid in self._pids:
-            for one in self._below(pid) if self._tree else [pid]:
+            for one in self._below(pid) if self.tree else [pid]:
                 with suppress(OSError, ValueError, IndexError):
                     longest = max(longest, int(self._read(f"{one}/schedstat").split()[1]))
         return longest / 1e9

@@ -7,6 +7,7 @@ kills all that the command left behind.
 import os
 import signal
 import struct
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from .tiers import Jail
@@ -16,12 +17,15 @@ def run(
     jail: Jail,
     job: dict[str, Any],
     command: list[str],
-    pipes: tuple[int, int, int, int],
+    pipes: Sequence[int],
+    *,
     own: dict[str, bytes] | None = None,
+    extra: tuple[int, ...] = (),
 ) -> NoReturn:
-    """Run `command` with the standard pipes; tell the last of `pipes` "s" once shut in, and then its exit code.
+    """Run `command` with the standard pipes; tell the last of four `pipes` "s" once shut in, and then its exit code.
 
-    With `own` files it starts with those in a /tmp of its own. Where that failed it is "!" and a reason. Never returns.
+    With `own` files it starts with those in a /tmp of its own. It finds `extra` descriptors as 3 and so on. Where that
+    failed it is "!" and a reason. Never returns.
     """
     leave = os._exit
     result = pipes[3]
@@ -29,11 +33,13 @@ def run(
         try:
             for standard, pipe in enumerate(pipes[:3]):
                 os.dup2(pipe, standard)
-            jail.confine(job, closed=False, tmp=own is None)
+            jail.open(int(job["cpu_seconds"]) + 2, job["memory_bytes"], tmp=own is None)
             for name, data in (own or {}).items():
                 with open(name, "wb") as file:
                     file.write(data)
-            os.closerange(3, result)
+            for number, handle in enumerate(extra, 3):  # which the slot itself uses for its line and /proc
+                os.dup2(handle, number)
+            os.closerange(3 + len(extra), result)
             os.closerange(result + 1, 1 << 16)
             os.write(result, b"s")
             pid = os.fork()
@@ -50,8 +56,7 @@ def run(
         except OSError as error:
             os.write(result, b"!" + str(error).encode("utf-8", "replace")[:200])
             leave(1)
-        for standard in (0, 1, 2):
-            os.close(standard)
+        os.closerange(0, 3 + len(extra))
         while True:
             ended, status = os.waitpid(-1, 0)
             if ended == pid:

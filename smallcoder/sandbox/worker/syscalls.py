@@ -9,8 +9,11 @@ import errno
 import os
 import platform
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+CLONE_FS = 0x00000200
+CLONE_FILES = 0x00000400
+CLONE_PARENT = 0x00008000
 CLONE_THREAD = 0x00010000
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -53,7 +56,8 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "reboot": (169, 142), "removexattr": (197, 14), "request_key": (249, 218), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240), "sched_setaffinity": (203, 122), "sched_setattr": (314, 274),
     "sched_setparam": (142, 118), "sched_setscheduler": (144, 119), "seccomp": (317, 277), "semget": (64, 190),
-    "setns": (308, 268), "setpriority": (141, 140), "setxattr": (188, 5), "shmget": (29, 194), "socket": (41, 198),
+    "setgroups": (116, 159), "setns": (308, 268), "setpriority": (141, 140), "setresgid": (119, 149),
+    "setresuid": (117, 147), "setsid": (112, 157), "setxattr": (188, 5), "shmget": (29, 194), "socket": (41, 198),
     "swapoff": (168, 225), "swapon": (167, 224), "tgkill": (234, 131), "tkill": (200, 130), "truncate": (76, 45),
     "umount2": (166, 39), "unshare": (272, 97), "userfaultfd": (323, 282), "utime": (132, None),
     "utimensat": (280, 88), "utimes": (235, None), "vfork": (58, None),
@@ -78,21 +82,34 @@ def unshare(flags: int) -> None:
     _call("unshare", flags)
 
 
-def fork_into(namespaces: int) -> int:
-    """Like os.fork, but into new namespaces. With CLONE_NEWPID the child is the first process of its pid namespace, and
-    all in it die with that child.
+def fork_with(flags: int) -> int:
+    """Like os.fork, but into new namespaces, or sharing what the flags say. With CLONE_NEWPID the child is the first
+    process of its pid namespace, and all in it die with that child.
     """
-    ctypes.pythonapi.PyOS_BeforeFork()
-    number = _NUMBERS["clone"][0 if _X86 else 1]
-    pid = _held.syscall(ctypes.c_long(number or -1), ctypes.c_long(namespaces | _SIGCHLD), *[ctypes.c_long(0)] * 4)
-    code = ctypes.get_errno()
-    if pid == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-    else:
-        ctypes.pythonapi.PyOS_AfterFork_Parent()
+    _before_fork()
+    pid = clone(flags)()
+    (_after_fork_parent if pid else _after_fork_child)()
     if pid < 0:
-        raise OSError(code, f"clone: {os.strerror(code)}")
+        raise OSError(-pid, f"clone: {os.strerror(-pid)}")
     return pid
+
+
+_before_fork, _after_fork_parent, _after_fork_child = (
+    getattr(ctypes.pythonapi, f"PyOS_{name}") for name in ("BeforeFork", "AfterFork_Parent", "AfterFork_Child")
+)
+
+
+def clone(flags: int) -> Callable[[], int]:
+    """A fork that none of Python's hooks sees, for a process of one thread: 0, a process id, or an error below 0."""
+    number = _NUMBERS["clone"][0 if _X86 else 1]
+    arguments = tuple(ctypes.c_long(item) for item in (number or -1, flags | _SIGCHLD, 0, 0, 0, 0))
+    call, error = _held.syscall, ctypes.get_errno
+
+    def go() -> int:
+        pid = call(*arguments)
+        return pid if pid >= 0 else -error()
+
+    return go
 
 
 def mount(source: str, target: str, kind: str, flags: int, data: str = "") -> None:
@@ -147,6 +164,20 @@ def hardening(death_signal: int) -> list[Prepared]:
     ]
 
 
+def become(uid: int) -> list[Prepared]:
+    """Another user, whose only group has the same number."""
+    return [
+        Prepared("setgroups", 0, 0),
+        Prepared("setresgid", uid, uid, uid),
+        Prepared("setresuid", uid, uid, uid),
+    ]
+
+
+def die_with_parent() -> None:
+    """Be killed when the parent ends."""
+    _call("prctl", _PR_SET_PDEATHSIG, 9, 0, 0, 0)
+
+
 _FILE_RIGHTS = 1 << 1 | 1 << 2 | 1 << 14 | 1 << 15  # write_file, read_file, truncate, ioctl_dev
 _READ_RIGHTS = 1 << 2 | 1 << 3  # read_file, read_dir
 
@@ -176,12 +207,12 @@ _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # BP
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 
 
-def seccomp_filter(refused: Sequence[str], processes: bool = False) -> bytes:
+def seccomp_filter(refused: Sequence[str], clone: str) -> bytes:
     """A BPF program that answers EPERM to the named calls, and to limits and signals for others.
 
-    `clone` may start threads and, with `processes`, processes, but never namespaces. `clone3`, whose flags a filter
-    cannot see, is "not implemented", so that the C library falls back to `clone`. `fcntl` and `ioctl` could name
-    another process to be signalled for a descriptor.
+    `clone` may start "threads", "processes" too, or "namespaces" too. `clone3`, whose flags a filter cannot see, is
+    "not implemented", so that the C library falls back to `clone`. `fcntl` and `ioctl` could name another process to
+    be signalled for a descriptor.
     """
     program: list[tuple[int, int, int, int]] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, _AUDIT_ARCH), (_RETURN, 0, 0, _KILL)]
     program += [(_LOAD, 0, 0, 0)]
@@ -193,11 +224,10 @@ def seccomp_filter(refused: Sequence[str], processes: bool = False) -> bytes:
         if number is not None:
             program += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | code)]
     refuse, allow = (_RETURN, 0, 0, _ERROR | errno.EPERM), (_RETURN, 0, 0, _ALLOW)
-    clone = ("clone", 0, [(_ANY_BIT, CLONE_THREAD)], allow, refuse)
-    if processes:
-        clone = ("clone", 0, [(_ANY_BIT, _NAMESPACES)], refuse, allow)
+    clones = {"processes": [("clone", 0, [(_ANY_BIT, _NAMESPACES)], refuse, allow)],
+              "threads": [("clone", 0, [(_ANY_BIT, CLONE_THREAD)], allow, refuse)], "namespaces": []}  # fmt: skip
     for name, argument, tests, found, otherwise in (
-        clone,
+        *clones[clone],
         ("prlimit64", 0, [(_EQUAL, 0)], allow, refuse),
         ("fcntl", 1, [(_EQUAL, command) for command in _SET_OWNER], refuse, allow),
         ("ioctl", 1, [(_EQUAL, request) for request in _IOCTL_SET_OWNER], refuse, allow),
@@ -208,6 +238,18 @@ def seccomp_filter(refused: Sequence[str], processes: bool = False) -> bytes:
             program += [(code, 0, 1, value), found]
         program += [otherwise]
     program += [allow]
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+
+
+def seccomp_threads(refused: Sequence[str]) -> bytes:
+    """A short program that goes on top of `seccomp_filter`: the named calls are refused, `clone` may start threads."""
+    program: list[tuple[int, int, int, int]] = [(_LOAD, 0, 0, 0)]
+    for name in refused:
+        number = _NUMBERS[name][0 if _X86 else 1]
+        program += [(_EQUAL, 0, 1, number or 0), (_RETURN, 0, 0, _ERROR | errno.EPERM)]
+    number = _NUMBERS["clone"][0 if _X86 else 1] or 0
+    program += [(_EQUAL, 0, 3, number), (_LOAD, 0, 0, 16), (_ANY_BIT, 1, 0, CLONE_THREAD)]
+    program += [(_RETURN, 0, 0, _ERROR | errno.EPERM), (_RETURN, 0, 0, _ALLOW)]
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
 
 

@@ -22,6 +22,7 @@ import select
 import signal
 import stat
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 from . import syscalls
@@ -34,6 +35,12 @@ _LIMITED = (
     resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE,
     resource.RLIMIT_MEMLOCK, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
 )  # fmt: skip
+_SETTLED_LIMITS = {
+    resource.RLIMIT_FSIZE: FILE_BYTES,
+    resource.RLIMIT_NOFILE: OPEN_FILES,
+    resource.RLIMIT_CORE: 0,
+    resource.RLIMIT_MEMLOCK: 0,
+}
 _ROOT = "/sys"  # covered by the new root: it exists everywhere and nothing in it is needed
 _DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
 _LIBRARIES = ["/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/ld.so.cache"]
@@ -50,6 +57,7 @@ _REFUSED_WHEN_CLOSED = """
     execve execveat fork kill mknod pidfd_open pidfd_send_signal prctl rt_sigqueueinfo rt_tgsigqueueinfo
     sched_setaffinity sched_setattr sched_setparam sched_setscheduler tgkill tkill vfork
 """.split()  # noqa: SIM905
+_REFUSED_AT_LAST = ["prctl", "capset", "mount", "umount2"]  # what a closed run still needs on its way in
 _REFUSED_ON_HOST_FILES = """
     chmod chown fchmod fchmodat fchmodat2 fchown fchownat fremovexattr fsetxattr futimesat lchown lremovexattr lsetxattr
     removexattr setxattr truncate utime utimensat utimes
@@ -69,29 +77,36 @@ class Jail:
         self._slot = select.poll()
         self._slot.register(os.pidfd_open(os.getpid()), select.POLLIN)
         self._hard = {kind: resource.getrlimit(kind)[1] for kind in _LIMITED}
+        self._processes = {resource.RLIMIT_NPROC: PROCESSES} if tier in "ABC" else {}  # of a user, so not in `unsafe`
         uid = 20_000 + os.getpid() % 40_000
         self._uid = uid if os.geteuid() == 0 and tier in "ABC" and _is_mapped(uid) else None
-        closed = _REFUSED + _REFUSED_WHEN_CLOSED
+        settled = [name for name in _REFUSED + _REFUSED_WHEN_CLOSED if name not in _REFUSED_AT_LAST]
         readable = sorted({*_LIBRARIES, *(path for path in sys.path if path.startswith("/")), *reads})
         readable = [path for path in readable if os.path.exists(path)]
         if tier in "AB":
             self._enter_namespaces(readable)
         if tier == "C":
-            closed += _REFUSED_ON_HOST_FILES
+            settled += _REFUSED_ON_HOST_FILES
             if not all(map(_open_to_all, filter(os.path.isabs, sys.path))):  # such as an interpreter under /root
                 self._uid = None
             if self._uid is not None:
                 os.chown(scratch, self._uid, self._uid)
-        self._closing = syscalls.hardening(signal.SIGKILL)  # what shuts in a closed run, and an open one
+        restrict = syscalls.seccomp_restriction
+        unprivileged, *hardening = syscalls.hardening(signal.SIGKILL)
         if tier == "unsafe":
-            self._closing = self._closing[:-1]
+            hardening = hardening[:-1]
+        elif self._uid is not None:  # before the rest: a new uid clears the death signal
+            hardening = [*syscalls.become(self._uid), *hardening]
+        hardening = [syscalls.Prepared("setsid"), *hardening]
+        # What shuts in the template, a closed run that it starts, and an open run.
+        self._settling, self._closing, self._opening = [unprivileged], hardening, [unprivileged, *hardening]
         if tier in "BC":
             ruleset = syscalls.landlock_ruleset(["/"] if tier == "B" else readable, _DEVICES, self.folder)
-            self._closing.append(syscalls.landlock_restriction(ruleset))
-        self._opening = list(self._closing)
+            self._settling.append(syscalls.landlock_restriction(ruleset))
         if tier != "unsafe":
-            self._closing.append(syscalls.seccomp_restriction(syscalls.seccomp_filter(closed)))
-            self._opening.append(syscalls.seccomp_restriction(syscalls.seccomp_filter(_REFUSED, processes=True)))
+            self._settling.append(restrict(syscalls.seccomp_filter(settled, "namespaces")))
+            self._closing = [*hardening, restrict(syscalls.seccomp_threads(_REFUSED_AT_LAST))]
+            self._opening.append(restrict(syscalls.seccomp_filter(_REFUSED, "processes")))
         if self.folder != "/tmp":
             os.environ["TMPDIR"] = self.folder  # for a candidate's tempfile
         os.chdir(self.folder)
@@ -134,45 +149,58 @@ class Jail:
         self._mount_tmp()
         os.chdir("/tmp")
 
-    def fork(self, apart: bool = False) -> int:
-        """Fork one run; 0 in the child. In tier A it is alone with its own process ids, and, `apart`, its mounts."""
-        if self.tier != "A":
-            return os.fork()
-        return syscalls.fork_into(syscalls.CLONE_NEWPID | (syscalls.CLONE_NEWNS if apart else 0))
+    def fork(self) -> int:
+        """Fork one open run; 0 in the child. In tier A it is alone with its own process ids and mounts."""
+        return syscalls.fork_with(syscalls.CLONE_NEWPID | syscalls.CLONE_NEWNS) if self.tier == "A" else os.fork()
 
-    def confine(self, job: dict[str, int | float], closed: bool = True, tmp: bool = True) -> None:
-        """In the child: give up everything, for good. Without `tmp`, a child forked `apart` gets an empty /tmp.
+    def fork_sharing(self) -> int:
+        """Fork a process that has this one's descriptors and folder, and keeps having them as they change."""
+        return syscalls.fork_with(syscalls.CLONE_FILES | syscalls.CLONE_FS)
 
-        Raises OSError, after which the child must not go on.
+    def settle(self) -> None:
+        """In the template: take on what all closed runs have in common."""
+        syscalls.die_with_parent()
+        self._watch_slot()
+        self._limit(_SETTLED_LIMITS)
+        for call in self._settling:
+            call()
+
+    def clones(self) -> tuple[Callable[[], int], Callable[[], int]]:
+        """What starts a closed run in the template, as `fork` in tier A: without mounts of its own, and with."""
+        alone = syscalls.CLONE_PARENT | (syscalls.CLONE_NEWPID if self.tier == "A" else 0)
+        mounts = syscalls.CLONE_NEWNS if self.tier == "A" else 0
+        return syscalls.clone(alone), syscalls.clone(alone | mounts)
+
+    def close(self, cpu_seconds: int, memory_bytes: int, tmp: bool = True) -> None:
+        """In a closed run: give up everything, for good. Without `tmp`, a run with its own mounts gets an empty /tmp.
+
+        Raises OSError, after which the run must not go on.
         """
         if self.tier == "A" and not tmp:
             self._renew_tmp()
-        if self.tier == "A" and not closed:
+        self._limit({resource.RLIMIT_CPU: cpu_seconds, resource.RLIMIT_AS: memory_bytes} | self._processes)
+        for call in self._closing:
+            call()
+        self._watch_slot()
+
+    def open(self, cpu_seconds: int, memory_bytes: int, tmp: bool = True) -> None:
+        """As `close`, in an open run. Of its memory, what it reserves does not count: node and Java do so by the GB."""
+        if self.tier == "A" and not tmp:
+            self._renew_tmp()
+        if self.tier == "A":
             with suppress(OSError):  # in some containers only the outer one's /proc may be seen
                 syscalls.mount("proc", "/proc", "proc", _GUARDED | syscalls.MS_RDONLY | syscalls.MS_NOEXEC)
-        os.setsid()
-        self._limit(job, closed)
-        if self._uid is not None:
-            os.setgroups([])
-            os.setresgid(self._uid, self._uid, self._uid)
-            os.setresuid(self._uid, self._uid, self._uid)
-        for call in self._closing if closed else self._opening:  # after the uid, whose change clears the death signal
+        own = {resource.RLIMIT_CPU: cpu_seconds, resource.RLIMIT_DATA: memory_bytes}
+        self._limit(_SETTLED_LIMITS | self._processes | own)
+        for call in self._opening:
             call()
-        if self._slot.poll(0):  # it died before that
+        self._watch_slot()
+
+    def _watch_slot(self) -> None:
+        if self._slot.poll(0):  # it died before its death could be told to this process
             os._exit(1)
 
-    def _limit(self, job: dict[str, int | float], closed: bool) -> None:
-        memory = resource.RLIMIT_AS if closed else resource.RLIMIT_DATA  # node and Java reserve address space by the GB
-        limits = {
-            resource.RLIMIT_CPU: int(job["cpu_seconds"]) + 2,  # the slot watches the clock more finely
-            memory: int(job["memory_bytes"]),
-            resource.RLIMIT_FSIZE: FILE_BYTES,
-            resource.RLIMIT_NOFILE: OPEN_FILES,
-            resource.RLIMIT_CORE: 0,
-            resource.RLIMIT_MEMLOCK: 0,
-        }
-        if self.tier in "ABC":  # elsewhere all processes of the user would count
-            limits[resource.RLIMIT_NPROC] = PROCESSES
+    def _limit(self, limits: dict[int, int]) -> None:
         for kind, value in limits.items():
             hard = self._hard[kind]
             bound = value if hard == resource.RLIM_INFINITY else min(value, hard)

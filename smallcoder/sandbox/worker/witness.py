@@ -21,17 +21,22 @@ from .tiers import Jail
 _MOST = 1 << 26  # bytes of one value
 
 
-def run(jail: Jail, job: dict[str, Any], verdict: int, pipes: tuple[int, int]) -> NoReturn:
-    """Become the tests' process: run `job["tests"]`, then write whether they ended well. Never returns."""
+# Tests as they come to their process: source, bytes of a value, CPU-seconds, bytes of memory.
+Job = tuple[str, int, int, int]
+
+
+def run(jail: Jail, job: Job, verdict: int, pipes: tuple[int, int]) -> NoReturn:
+    """Become the tests' process: run them, then write whether they ended well. Never returns."""
     leave = os._exit
     calls, answers = pipes
     try:
-        enter(jail, job, verdict, kept={verdict, calls, answers}, tmp=False)
+        source, most, cpu_seconds, memory_bytes = job
+        enter(jail, cpu_seconds, memory_bytes, verdict, kept={verdict, calls, answers}, tmp=False)
         module = types.ModuleType("tests")
         sys.modules["tests"] = module
-        module.__dict__["remote"] = _remotes(calls, answers, min(job["output_bytes"], _MOST))
+        module.__dict__["remote"] = _remotes(calls, answers, min(most, _MOST))
         try:
-            exec(compile(job["tests"], "<tests>", "exec"), module.__dict__)
+            exec(compile(source, "<tests>", "exec"), module.__dict__)
         except BaseException as error:
             frame(verdict, b"E", say(error))
         else:

@@ -24,9 +24,6 @@ from types import TracebackType
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
-from rich.console import Console
-from rich.markup import escape
-from rich.status import Status
 
 from smallcoder.core.errors import RecipeError, SmallcoderError, ToolError, TrainingError
 from smallcoder.core.progress import LOG_SECONDS
@@ -206,6 +203,9 @@ class _Ticker:
         self._log = log
         self._label = label
         self._said, self._said_at = "", -math.inf
+        from rich.console import Console
+        from rich.status import Status
+
         console = Console(stderr=True)
         self._status = Status("", console=console) if console.is_terminal else None
 
@@ -213,7 +213,7 @@ class _Ticker:
         line = self._last_line() if self.state.startswith("running") else ""
         text = ": ".join(part for part in (f"  {self._label} {self.state}", line) if part)
         if self._status:
-            self._status.update(escape(text))
+            self._status.update(text.replace("[", r"\["))  # a bracket in a log is no style
         elif text != self._said and (self.state not in self._said or time.monotonic() - self._said_at >= LOG_SECONDS):
             self._said, self._said_at = text, time.monotonic()
             print(text, file=sys.stderr, flush=True)

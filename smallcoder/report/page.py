@@ -105,7 +105,9 @@ def _cards(
     stages: Sequence[Manifest], trainings: Sequence[facts.Training], scores: Sequence[facts.Score]
 ) -> list[Card]:
     cards = []
-    heldout = next(((item, value) for item in trainings if (value := facts.final_heldout(item)) is not None), None)
+    heldout = next(
+        ((item, value) for item in reversed(trainings) if (value := facts.final_heldout(item)) is not None), None
+    )
     if heldout:
         cards.append(Card("Held-out bits per byte", f"{heldout[1]:.3f}", "", "on repositories never trained on"))
     models = list(dict.fromkeys(score.stage for score in scores))

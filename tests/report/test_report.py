@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smallcoder.core.errors import InputError
+from smallcoder.report import figures
 from smallcoder.report.facts import first_lines, load_stages
 from smallcoder.report.figures import Interval, dot_plot, line_chart, thin, ticks
 from smallcoder.report.formats import duration, size, visible
@@ -176,3 +177,15 @@ def test_small_texts():
     assert first_lines("\n\na\n" + "b" * 500 + "\nc\nd", lines=3, columns=5) == "a\nbbbbb …\nc\n…"
     assert visible("a\tb\n\x00\u200b") == "a\tb\n\u2400⟨U+200B⟩"
     assert not re.search(r"[\x00-\x08\x80-\x9f]", visible("".join(map(chr, range(256)))))
+
+
+def test_the_load_of_experts_is_drawn_square_by_square():
+    drawn = figures.load_chart([[0.25, 0.25, 0.5, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    assert drawn.count('class="cell"') == drawn.count('class="load"') == 8
+    assert "layer 0, expert 2: 2.00 of an even share" in drawn
+    sides = [float(side) for side in re.findall(r'class="load"[^>]*width="([\d.]+)"', drawn)]
+    whole = float(re.findall(r'class="cell"[^>]*width="([\d.]+)"', drawn)[0])
+    assert sides[2] == whole
+    assert sides[3] == 0
+    assert sides[4] ** 2 == pytest.approx(whole**2 / 2, rel=0.01)
+    assert not figures.load_chart([])

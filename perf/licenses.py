@@ -60,7 +60,7 @@ def compare(texts: list[str]) -> None:
 def stage_speed() -> float:
     """MB per CPU-second of the stage's judgement on the standard library."""
     files = [file for file in stdlib.files((".py",), frozenset()) if not file.reason]
-    texts = [file.location.read_text(encoding="utf-8", errors="replace") for file in files]
+    texts = [Path(file.location).read_text(encoding="utf-8", errors="replace") for file in files]
     rows = [{"text": text, "repo": "python", "license": "PSF-2.0"} for text in texts]
     batches = pa.Table.from_pylist(rows, schema=DOCUMENT).to_batches(BATCH)
     policy = load_policy("permissive")

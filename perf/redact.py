@@ -76,7 +76,7 @@ def speed(function: Callable[[], object], texts: list[str]) -> float:
 
 def main(folders: list[str]) -> None:
     files = [path for folder in folders for path in sorted(Path(folder).rglob("*.py"))]
-    files = files or [file.location for file in stdlib.files((".py",), frozenset()) if not file.reason]
+    files = files or [Path(file.location) for file in stdlib.files((".py",), frozenset()) if not file.reason]
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in files if path.is_file()]
     few = texts[::SAMPLE]
     runs = {"redact": (ours(texts), texts), "toxic": (words(texts), texts)}

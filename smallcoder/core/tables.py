@@ -1,29 +1,31 @@
 """Tables on disk: folders of lz4 parquet shards, written and read with bounded memory.
 
 A stage's table is written once and read a few times: with lz4 that takes a third less time than with zstd, on half as
-much disk again (perf/tables.py). A shard is closed at `SHARD_BYTES` of Arrow data, so neither a writer nor a reader
-ever holds more than one. `table_digest` names the contents alone: row order, shard boundaries and compression do not
-count. Every shard's footer holds that of its rows, so the digest of a folder costs no reading.
+much disk again; without compression, a third of the time that lz4 takes, on three times the disk (perf/tables.py). A
+shard is closed at `SHARD_BYTES` of Arrow data, so neither a writer nor a reader ever holds more than one.
+`table_digest` names the contents alone: row order, shard boundaries and compression do not count (`digest`). Every
+shard's footer holds that of its rows, so the digest of a folder costs no reading.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import msgpack
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from smallcoder.core.digest import digest, hexadecimal
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.records import with_reason
 
+COMPRESSION = "lz4"
 SHARD_BYTES = 256 << 20
 BATCH_ROWS = 1024
-DIGEST = b"smallcoder.digest"  # in the footer of a shard
+GROUP_ROWS, GROUP_BYTES = 1024, 8 << 20  # a row group of a shard is closed at either
+DIGEST = b"smallcoder.rows"  # in the footer of a shard
 
 
 class TableWriter:
@@ -41,6 +43,8 @@ class TableWriter:
         self._shard_bytes = shard_bytes
         self._shard = 0
         self._in_shard = 0
+        self._group: list[pa.Table] = []  # what waits to be written as one row group
+        self._group_rows = self._group_bytes = 0
         self._digest = 0
         folder.mkdir(parents=True, exist_ok=True)
         self._file = self._open()
@@ -49,7 +53,9 @@ class TableWriter:
         # Dictionaries and least and greatest values of whole texts cost time and help nobody.
         small: Any = [field.name for field in self.schema if field.type != pa.large_string()]
         path = self.folder / f"{self._part}-{self._shard:05d}.parquet"
-        return pq.ParquetWriter(path, self.schema, compression="lz4", use_dictionary=small, write_statistics=small)
+        return pq.ParquetWriter(
+            path, self.schema, compression=COMPRESSION, use_dictionary=small, write_statistics=small
+        )
 
     def write(self, data: pa.RecordBatch | pa.Table) -> None:
         """Append rows; columns are put in the schema's order, and a missing or odd one is a programming error."""
@@ -57,16 +63,28 @@ class TableWriter:
             return
         table = pa.Table.from_batches([data]) if isinstance(data, pa.RecordBatch) else data
         table = table.select(self.schema.names).cast(self.schema)
-        if self._in_shard and self._in_shard + table.nbytes > self._shard_bytes:
+        size = table.nbytes
+        if self._in_shard and self._in_shard + size > self._shard_bytes:
             self.close()
             self._shard += 1
             self._in_shard = self._digest = 0
             self._file = self._open()
-        self._file.write_table(table)
-        self._digest += sum(_digest(batch) for batch in table.to_batches())
-        self._in_shard += table.nbytes
-        self.bytes += table.nbytes
+        self._group.append(table)
+        self._group_rows += table.num_rows
+        self._group_bytes += size
+        self._in_shard += size
+        self.bytes += size
         self.rows += table.num_rows
+        if self._group_rows >= GROUP_ROWS or self._group_bytes >= GROUP_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._group:
+            table = pa.concat_tables(self._group)
+            self._file.write_table(table)
+            self._digest += sum(map(digest, table.to_batches()))
+            self._group = []
+            self._group_rows = self._group_bytes = 0
 
     def write_rows(self, rows: Sequence[dict[str, Any]]) -> None:
         """Append rows given as dicts with the schema's keys."""
@@ -75,7 +93,8 @@ class TableWriter:
     def close(self) -> None:
         """Finish the last shard. Closing twice does no harm."""
         if self._file.is_open:
-            self._file.add_key_value_metadata({DIGEST: _hexadecimal(self._digest)})
+            self._flush()
+            self._file.add_key_value_metadata({DIGEST: hexadecimal(self._digest)})
             self._file.close()
 
     def __enter__(self) -> Self:
@@ -100,17 +119,20 @@ class Sieve:
         self._records: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
-    def put(self, batch: pa.RecordBatch, reasons: Sequence[str | None]) -> None:
-        """Keep the rows whose reason is None and drop the others. len(reasons) == batch.num_rows."""
+    def put(self, batch: pa.RecordBatch, reasons: Sequence[str | None]) -> pa.RecordBatch:
+        """Keep and return the rows whose reason is None, drop the others. len(reasons) == batch.num_rows."""
         assert len(reasons) == batch.num_rows
-        column = pa.array(reasons, pa.string())
-        sizes = pc.call_function("binary_length", [batch.column(self._measure)]).to_pylist()
-        for reason, size in zip(reasons, sizes, strict=True):
+        sizes = pc.call_function("binary_length", [batch.column(self._measure)])
+        for reason, size in zip(reasons, sizes.to_pylist(), strict=True):
             self._records[reason or "kept"] += 1
             self._bytes[reason or "kept"] += size or 0
-        self._kept.write(batch.filter(column.is_null()))
-        marked = batch.append_column("reason", column)
-        self._dropped.write(marked.filter(column.is_valid()))
+        kept = batch
+        column = pa.array(reasons, pa.string())
+        if column.null_count < len(column):  # else nothing need be copied
+            kept = batch.filter(column.is_null())
+            self._dropped.write(batch.append_column("reason", column).filter(column.is_valid()))
+        self._kept.write(kept)
+        return kept
 
     def close(self) -> dict[str, Any]:
         """Finish both tables and return the retention facts. Raises EmptyError if nothing was kept."""
@@ -197,8 +219,8 @@ def count_rows(folder: Path) -> int:
 
 
 def table_digest(batches: Iterable[pa.RecordBatch]) -> str:
-    """A 128-bit digest of a multiset of rows: the sum of the first half of each one's SHA-256."""
-    return _hexadecimal(sum(_digest(batch) for batch in batches))
+    """The digest of a multiset of rows, in hexadecimal."""
+    return hexadecimal(sum(map(digest, batches)))
 
 
 def folder_digest(folder: Path) -> str:
@@ -207,33 +229,4 @@ def folder_digest(folder: Path) -> str:
     for path in shards(folder):
         known = (pq.read_metadata(path).metadata or {}).get(DIGEST)
         total += int(known or table_digest(read_shard(path)), 16)
-    return _hexadecimal(total)
-
-
-def _hexadecimal(digest: int) -> str:
-    return f"{digest % (1 << 128):032x}"
-
-
-def _digest(batch: pa.RecordBatch) -> int:
-    """The sum of the rows' hashes: of their names and small values in msgpack, then of the bytes of long texts.
-
-    SHA-256, because processors have instructions for it: twice as fast as BLAKE2b.
-    """
-    long = [field.name for field in batch.schema if field.type == pa.large_string()]
-    names = [name for name in batch.schema.names if name not in long]
-    lengths = [pc.call_function("binary_length", [batch.column(name)]).to_pylist() for name in long]
-    texts = [_bytes(batch.column(name)) for name in long]
-    total = 0
-    for row, values in enumerate(zip(*(batch.column(name).to_pylist() for name in names), *lengths, strict=True)):
-        hashed = sha256(msgpack.packb(dict(zip(names + long, values, strict=True))) or b"")
-        for offsets, data in texts:
-            hashed.update(data[offsets[row] : offsets[row + 1]])
-        total += int.from_bytes(hashed.digest()[:16], "little")
-    return total
-
-
-def _bytes(column: pa.Array) -> tuple[list[int], memoryview]:
-    """The offsets and the bytes of a large_string column, without a copy."""
-    _, offsets, data = column.buffers()
-    bounds = memoryview(offsets).cast("q")[column.offset : column.offset + len(column) + 1].tolist() if offsets else []
-    return bounds or [0] * (len(column) + 1), memoryview(data or b"")
+    return hexadecimal(total)

@@ -41,11 +41,12 @@ VENDORED_PATHS = "(?:^|/)(?:" + "|".join(sorted(map(re.escape, VENDORED))) + ")/
 ESCAPES = re.compile(r"(?:\b(?:0x|\\x)?[0-9a-fA-F]{2}(?:,|\b\s*)){8,}|(?:\\u[0-9a-fA-F]{4}){8,}")
 XML_HEADER = r"(?s)\A.{0,86}<\?xml version="  # DeepSeek-Coder, StarCoder: a file with the wrong ending
 ADDRESSES = re.compile(r"\b\d{1,3}(?:\.\d{1,3}){3}\b|\b(?:[0-9a-fA-F]{1,4}:){3,7}:?[0-9a-fA-F]{1,4}\b")
-CONTACTS = re.compile(
-    r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,3}"
-    r"|\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?|\b\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\b"
+FIGURES = (
+    r"\b\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?|\b\d{1,2}[/.]\d{1,2}[/.]\d{2,4}\b"
     r"|(?<![\w.])\+?\(?\d{2,4}\)?(?:[ -]\d{2,4}){2,4}\b"
 )
+DATES = re.compile(FIGURES)  # and telephone numbers
+CONTACTS = re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,3}|" + FIGURES)
 MARKUP = re.compile(r"<(script|style)\b.*?(?:</\1|\Z)|<!--.*?(?:-->|\Z)|<[^<>]*>?", re.IGNORECASE | re.DOTALL)
 IMAGES = re.compile(
     r"!\[[^\]\n]{0,300}\](?:\([^)\n]{0,2000}\)|\[[^\]\n]{0,80}\])|<img\b[^<>]{0,2000}>|^\.\. (?:image|figure)::.*$"
@@ -159,8 +160,12 @@ def _matches(column: pa.Array, pattern: str, ignore_case: bool = False) -> Array
 
 
 def _generated(docs: Batch, limits: Limits) -> Array:
-    named = _matches(docs.paths, GENERATED_PATHS)
-    return np.zeros_like(named) if limits.generated else named | _matches(docs.texts, HEAD, ignore_case=True)
+    if limits.generated:
+        return np.zeros(len(docs.languages), bool)
+    found = _matches(docs.paths, GENERATED_PATHS)
+    rows = np.flatnonzero(docs["generated"])  # nearly none is: the pattern takes longer than all other rules
+    found[rows] |= _matches(docs.texts.take(pa.array(rows)), HEAD, ignore_case=True)
+    return found
 
 
 def _minified(docs: Batch, limits: Limits) -> Array:
@@ -220,7 +225,8 @@ def _suspected_contacts(docs: Batch, limits: Limits) -> Array:
 
 
 def _mostly_contacts(text: str, lang: str | None, counts: Any, limits: Limits) -> bool:
-    return _matched(CONTACTS, text) > limits.max_contacts * len(text)
+    pattern = CONTACTS if counts["mails"] else DATES  # five times as fast as with addresses that are not there
+    return _matched(pattern, text) > limits.max_contacts * len(text)
 
 
 def _matched(pattern: re.Pattern[str], text: str) -> int:

@@ -19,7 +19,17 @@ import pyarrow as pa
 
 from smallcoder.data import lexicon as lx
 from smallcoder.data.compiled import compiled
-from smallcoder.data.counting import BASE64, HEXLIKE, NGRAM, addresses, characters, distinct, ngrams, runs
+from smallcoder.data.counting import (
+    BASE64,
+    HEXLIKE,
+    NGRAM,
+    addresses,
+    characters,
+    distinct,
+    ngrams,
+    runs,
+    says_generated,
+)
 from smallcoder.data.kernels import FNV, SEED, WORD, Array, buffers, longest_row, mixed
 from smallcoder.data.punctuation import CODE, LINE, QUOTE, STRING, enter, inside, opened, stands
 
@@ -74,10 +84,12 @@ _NAMES = (
     "tab_lines",  # of these, with a tab in the indentation
     "nesting",  # deepest nesting of brackets in code
     "unbalanced",  # brackets in code without a partner of their kind
+    "generated",  # 1 where "generated" or "do not" stands in the first HEAD_LINES lines, in any case
 )
 COUNTS = np.dtype([(name, np.int64) for name in _NAMES])
 ENCODED_RUN = 64  # StarCoder2 (arXiv 2402.19173)
 HEXLIKE_RUN = 16  # eight bytes of two digits, the shortest run that StarCoder2 counts
+HEAD_LINES = 5
 WIDE = 100  # characters; the mean that StarCoder allows
 LIMIT = 1 << 20
 
@@ -126,6 +138,7 @@ def _scan_rows(
         c.url_bytes, c.mails = addresses(text)
         c.encoded, c.encoded_run = runs(text, BASE64, ENCODED_RUN)
         c.hexlike, c.hexlike_run = runs(text, HEXLIKE, HEXLIKE_RUN)
+        c.generated = says_generated(text, HEAD_LINES)
         keys, meanings, shifts = lexicon
         known = keys[numbers[row]], meanings[numbers[row]], shifts[numbers[row]]
         _walk(text, features[numbers[row]], known, c, s, words, names, lines)

@@ -7,7 +7,7 @@ CPU-second; without it about 500 MB. Memory for the names of the repositories.
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,7 +86,7 @@ class Tally:
     tokenizer: Path | None = None
     records: Counter[str | None] = field(default_factory=Counter)
     bytes: Counter[str | None] = field(default_factory=Counter)
-    cells: dict[Cell, Amount] = field(default_factory=dict)
+    cells: defaultdict[Cell, Amount] = field(default_factory=lambda: defaultdict(Amount))
     about: dict[str | None, tuple[str, str]] = field(default_factory=dict)  # first revision and licence by alphabet
 
     def __post_init__(self) -> None:
@@ -105,12 +105,14 @@ class Tally:
             self.bytes[repo] += size or 0
             self.about[repo] = min(self.about.get(repo, UNSAID), (revision or LAST, license or LAST))
             cell = Cell(language or UNKNOWN, license or UNKNOWN, bucket(quality))
-            amount = Amount(1, size or 0, length or 0)
+            amount = self.cells[cell]
+            amount.records += 1
+            amount.bytes += size or 0
+            amount.characters += length or 0
             if self._encode and crc32(str(batch.column("id")[at]).encode()) % SAMPLED == 0:
                 sample = (batch.column("text")[at].as_py() or "")[:MOST]
-                amount.sampled_bytes, amount.sampled_tokens = len(sample.encode()), self._encode(sample)
-            held = self.cells.setdefault(cell, Amount())
-            held += amount
+                amount.sampled_bytes += len(sample.encode())
+                amount.sampled_tokens += self._encode(sample)
 
     def facts(self) -> dict[str, Any]:
         """`repositories`, `records`, `bytes`, `without_repository`, and the `top` repositories by bytes.

@@ -59,6 +59,37 @@ def test_digests_tell_any_two_tables_apart_and_know_slices(rows, cut):
     assert (table_digest([swapped]) == table_digest([batch])) == same
 
 
+VALUES = st.fixed_dictionaries(
+    {
+        "name": st.none() | st.sampled_from(["a", "b", ""]),
+        "count": st.none() | st.integers(0, 2),
+        "share": st.none() | st.sampled_from([0.0, 1.0, float("nan")]),
+        "flag": st.none() | st.booleans(),
+        "tags": st.none() | st.lists(st.none() | st.sampled_from(["a", "b"]), max_size=3),
+        "turns": st.none()
+        | st.lists(
+            st.fixed_dictionaries({"role": st.sampled_from("ab"), "said": st.none() | st.text(max_size=2)}), max_size=2
+        ),
+    }
+)
+TURNS = pa.list_(pa.struct([("role", pa.string()), ("said", pa.string())]))
+KINDS = [pa.string(), pa.int32(), pa.float32(), pa.bool_(), pa.list_(pa.string()), TURNS]
+MIXED = pa.schema(zip(("name", "count", "share", "flag", "tags", "turns"), KINDS, strict=True))
+
+
+@given(st.lists(VALUES, max_size=5), st.lists(VALUES, max_size=5), st.integers(0, 5), st.randoms())
+def test_digests_are_equal_where_the_rows_are_whatever_their_kind(one, two, cut, chance):
+    first, second, shuffled = (
+        pa.RecordBatch.from_pylist(rows, MIXED) for rows in (one, two, chance.sample(one, len(one)))
+    )
+    assert table_digest([first.slice(0, cut), first.slice(cut)]) == table_digest([shuffled])
+    assert (table_digest([first]) == table_digest([second])) == (sorted(map(repr, one)) == sorted(map(repr, two)))
+
+
+def test_small_batches_share_a_row_group(tmp_path):
+    assert pq.read_metadata(shards(write(tmp_path, ROWS))[0]).num_row_groups == 1
+
+
 def test_damaged_and_missing_tables_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="no parquet"):
         list(read_batches(tmp_path))

@@ -168,6 +168,7 @@ def plain_counts(text: str, lang: str | None) -> dict[str, int]:
             "comment_bytes": sizes["comment"],
             "doc_bytes": sizes["doc"],
             "string_bytes": sizes["string"],
+            "generated": any(word in line.lower() for line in text.split("\n")[:5] for word in ("generated", "do not")),
         }
     )
 

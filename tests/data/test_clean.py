@@ -45,6 +45,9 @@ PIECES = st.sampled_from(
         "Ã\u200b©",
         "â€™",
         "Ã ",
+        "naïve “日本”",
+        "é’",
+        "\n\n\n\n\n",
     ]
 )
 LANGUAGES = st.sampled_from(["python", "c", "php", "html", "sql", "css", "rust", "lisp", "json", "markdown", None])

@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from smallcoder.core import tables
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.records import DOCUMENT, record_id
 from smallcoder.core.tables import TableWriter, read_batches, read_table, table_digest
@@ -18,7 +19,8 @@ ray = pytest.importorskip("ray")
 def source(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster") / "documents"
     line = "def total_{0}(values):\r\n    return sum(values) + {0}\r\n"
-    with TableWriter(folder, DOCUMENT) as table:
+    with pytest.MonkeyPatch.context() as patch, TableWriter(folder, DOCUMENT) as table:
+        patch.setattr(tables, "GROUP_ROWS", 50)
         for start in range(0, 600, 50):
             numbers = range(start, start + 50)
             texts = ["".join(line.format(n * 100 + k) for k in range(n % 9)) or "\x00\r\n" for n in numbers]

@@ -94,6 +94,16 @@ def test_rolled_n_grams_tell_what_plain_ones_tell(words: list[str], size: int) -
     assert len(pairs) == len(set(rolled)) == len(set(expected))
 
 
+def test_words_are_the_same_wherever_a_text_is_cut_to_be_read() -> None:
+    rng = random.Random(2)
+    for words in (4000, 4095, 4096, 5000, 9000):
+        text = [rng.choice(["x", "Word", "é", "y" * rng.randrange(1, 99)]) for _ in range(words)]
+        texts = [" ".join(text), "\\n".join(text), "".join(text) + " end", " " * 9000 + text[0] * 40_000 + " b"]
+        hashes, bounds, counts = kernels.grams(columns(texts), 1, False, kernels.ANY, (NONE, NONE))
+        assert counts.tolist() == [words, words, 2, 2]
+        assert hashes[bounds[0] : bounds[1]].tolist() == hashes[bounds[1] : bounds[2]].tolist()
+
+
 def test_search_finds_what_a_plain_search_finds() -> None:
     rng = random.Random(1)
     texts = [" ".join(f"w{rng.randrange(6)}" for _ in range(rng.randrange(80))) for _ in range(60)]
@@ -121,10 +131,10 @@ def test_search_finds_what_a_plain_search_finds() -> None:
     need = np.array([max(1, len(each) // 2) for each in sets], np.int32)
     bounds = np.append(starts, len(flat)).astype(np.int64)
     index = kernels.Index(size, False, gap, *kernels.lookup(names), names, bounds, numbers[order], need)
-    found, tokens = kernels.search(columns(texts), index)
+    found, (tokens, _) = kernels.search(columns(texts), (index,))
     assert tokens.tolist() == [len(text.split()) for text in texts]
     expected = {
-        (row, number, best(text, passage))
+        (0, row, number, best(text, passage))
         for row, text in enumerate(texts)
         for number, passage in enumerate(passages)
         if best(text, passage) >= need[number]

@@ -1,6 +1,7 @@
 """The kernels against plain Python, exact Jaccard and datasketch."""
 
 import random
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -8,8 +9,21 @@ from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smallcoder.data.clean import clean
 from smallcoder.data.dedup import permutations
-from smallcoder.data.kernels import LARGEST, buffers, grams, jaccard, shingle_sets, signatures, text_keys
+from smallcoder.data.kernels import (
+    FNV,
+    LARGEST,
+    SEED,
+    buffers,
+    grams,
+    jaccard,
+    plain_rows,
+    shingle_sets,
+    signatures,
+    text_keys,
+    word_hashes,
+)
 from tests.data.texts import edited, exact, shingles_of
 
 
@@ -29,6 +43,35 @@ def test_buffers_read_slices_nulls_and_empty_columns() -> None:
         offsets, data = buffers(column)
         assert len(offsets) == len(column) + 1
         assert shingle_sets(offsets, data, 5)[0].size == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(["a", "Z_9", "é", "long" * 9, " ", "\n", "--", "\\"]), max_size=30).map("".join))
+def test_hashes_of_words_are_those_of_plain_fnv(text: str) -> None:
+    data = np.frombuffer(text.encode(), np.uint8)
+    out = np.full(len(data) // 2 + 3, 7, np.uint64)
+    count = word_hashes(data, out[:-1])
+    expected = []
+    for word in re.findall(rb"[\w\x80-\xff]+", text.encode()):
+        value = int(SEED)
+        for byte in word:
+            value = ((value ^ byte) * int(FNV)) % (1 << 64)
+        expected.append(value)
+    assert out[:count].tolist() == expected
+    assert out[-1] == 7  # nothing is written past the room
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from([*"ab \t\n\r\x0c\x7fé’日", "\n\n\n", "\x85", "\ufeff", "Ã©", "\u202e"]), max_size=20).map(
+        "".join
+    )
+)
+def test_a_plain_row_is_clean_but_for_a_header(text: str) -> None:
+    plain = plain_rows(*buffers(pa.array([text], pa.large_string())))[0]
+    assert not plain or clean(text) == text
+    if text.isascii() and clean(text) == text:
+        assert plain or text in ("", "\n")
 
 
 def test_exact_jaccard_equals_python_sets() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from smallcoder.core.tables import table_digest
 from smallcoder.data.redact import stage
-from smallcoder.data.redact.anchors import TOKEN, find_anchors
+from smallcoder.data.redact.anchors import BLOCK, TOKEN, find_anchors
 from smallcoder.data.redact.patterns import TOKENS
 from smallcoder.data.redact.redactor import redact
 from tests.data.planted import TOKENS as FORMS
@@ -181,6 +181,15 @@ def test_stage_changes_texts_counts_and_drops_only_on_request(documents, run) ->
     kept, dropped, _ = run(stage, {"max_redactions": 20}, documents=documents(items))
     assert [row["reason"] for row in dropped] == ["personal_data"]
     assert "@" not in dropped[0]["text"]
+
+
+def test_anchors_stay_where_they_are_across_the_blocks_of_a_text() -> None:
+    text = b'password = "x7Gk2pQz9w"\nwrite to jane.roe@siemens.com, call +49 30 12345678 or 10.20.77.3\n'
+    found = find_anchors(np.array([0, len(text)]), np.frombuffer(text, np.uint8))
+    assert len(found) > 3
+    for shift in range(BLOCK - len(text) - 1, BLOCK + 2):
+        data = np.frombuffer(b" " * shift + text, np.uint8)
+        assert (find_anchors(np.array([0, len(data)]), data) == found + np.array([0, shift, 0])).all()
 
 
 def test_a_table_without_a_single_candidate_stays_as_it_is(documents, run) -> None:

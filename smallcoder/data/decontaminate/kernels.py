@@ -104,9 +104,9 @@ def _chunk() -> Chunk:
 
 @compiled
 def _fill(text: tuple[Array, int, bool], i: int, count: int, code: bool, chunk: Chunk) -> tuple[int, int]:
-    """Read on from byte i until the chunk, which holds `count` tokens, is full; the new count and byte.
+    """Read on from byte i into the chunk, which holds `count` tokens, until it has no room; the new count and byte.
 
-    A chunk that is not full afterwards is the last of its text.
+    A chunk that is not full afterwards is the last of its text if the byte is the text's end.
     """
     if code:
         return tokens(text, i, count, chunk.state, (chunk.values, chunk.kinds))
@@ -114,8 +114,11 @@ def _fill(text: tuple[Array, int, bool], i: int, count: int, code: bool, chunk: 
 
 
 @compiled
-def _hash(chunk: Chunk, count: int, size: int) -> int:
+def _hash(chunk: Chunk, count: int, size: int, code: bool) -> int:
     """Polynomial hashes of the n-grams of the first `count` tokens; returns how many."""
+    if not code:
+        _roll(chunk.values[:count], size, chunk.hashes)
+        return max(0, count - size + 1)
     values, kinds, terms, nexts = chunk.values, chunk.kinds, chunk.terms, chunk.nexts
     top = _POWERS[size - 1]
     h = np.uint64(0)
@@ -142,6 +145,19 @@ def _hash(chunk: Chunk, count: int, size: int) -> int:
         if n >= size - 1:
             chunk.hashes[n - size + 1] = mixed(h)
     return max(0, count - size + 1)
+
+
+@compiled
+def _roll(values: Array, size: int, hashes: Array) -> None:
+    """The same of n-grams of words, which are what they are."""
+    top = _POWERS[size - 1]
+    h = np.uint64(0)
+    for n in range(min(size - 1, len(values))):
+        h = h * _BASE + values[n]
+    for n in range(len(values) - size + 1):
+        h = h * _BASE + values[n + size - 1]
+        hashes[n] = mixed(h)
+        h -= values[n] * top
 
 
 @compiled
@@ -224,11 +240,11 @@ def grams(
             counts[row] += count - left
             if rule != ANY:
                 _mark(chunk, count, rule, vocabulary, marks)
-            for n in range(_hash(chunk, count, size)):
+            for n in range(_hash(chunk, count, size, code)):
                 tells = rule == ANY or _tells(rule, chunk.values[n : n + size], marks[n : n + size])
                 out[used] = chunk.hashes[n] if tells else np.uint64(0)
                 used += 1
-            if count < CHUNK:
+            if count < CHUNK and i >= offsets[row + 1]:
                 break
             left = _keep(chunk, count, size)
         bounds[row + 1] = used
@@ -255,9 +271,10 @@ def distinct(hashes: Array, bounds: Array) -> tuple[Array, Array]:
 @compiled
 def hash_words(offsets: Array, data: Array) -> Array:
     """Sorted hashes of the first word of every text."""
-    out = np.empty(len(offsets) - 1, np.uint64)
+    out, found = np.empty(len(offsets) - 1, np.uint64), np.empty(CHUNK, np.uint64)
     for row in range(len(out)):
-        words((data, offsets[row + 1], False), offsets[row], row, out[: row + 1])
+        words((data, offsets[row + 1], False), offsets[row], 0, found)
+        out[row] = found[0]
     return np.sort(out)
 
 
@@ -269,6 +286,18 @@ class Stretches(NamedTuple):
     counts: Array  # int32: different n-grams met in that stretch
     slot: Array  # int64: its line in the result
     seen: Array  # int32: the stretch the n-gram was last met in; a batch has less than 2^31 tokens
+
+
+@compiled
+def _stretches(index: Index) -> Stretches:
+    passages = len(index.need)
+    return Stretches(
+        np.full(passages, -(1 << 40), np.int64),
+        np.zeros(passages, np.int64),
+        np.zeros(passages, np.int32),
+        np.full(passages, -1, np.int64),
+        np.full(len(index.passages), -1, np.int32),
+    )
 
 
 @compiled
@@ -294,18 +323,18 @@ def _look(hashes: Array, index: Index, hits: tuple[Array, Array]) -> int:
 @compiled
 def _meet(
     hits: tuple[Array, Array],
-    now: tuple[int, int, int],
+    now: tuple[int, int, int, int],
     index: Index,
     met: Stretches,
-    found: list[tuple[Any, Any, Any]],
+    found: list[tuple[Any, Any, Any, Any]],
 ) -> None:
     """Count n-grams of the text for each passage that has them, and put those that are matched into `found`.
 
-    hits: numbers of the n-grams, and their places. now: position of place 0 among the tokens of all texts, the text's
-    row, the first line of `found` that is the text's. found: lines of (row, passage, n-grams met).
+    hits: numbers of the n-grams, and their places. now: position of place 0 among the tokens of all texts, which index
+    it is, the text's row, the first line of `found` that is the text's. found: lines of (index, row, passage, n-grams).
     """
     numbers, places = hits
-    start, row, first = now
+    start, which, row, first = now
     starts, passages, need = index.starts, index.passages, index.need
     last, current, count, slot, seen = met.last, met.current, met.counts, met.slot, met.seen
     for hit in range(len(numbers)):
@@ -325,50 +354,54 @@ def _meet(
             most = np.int64(count[passage])
             if slot[passage] < first:
                 slot[passage] = len(found)
-                found.append((row, np.int64(passage), most))
-            elif found[slot[passage]][2] < most:
-                found[slot[passage]] = (row, np.int64(passage), most)
+                found.append((which, row, np.int64(passage), most))
+            elif found[slot[passage]][3] < most:
+                found[slot[passage]] = (which, row, np.int64(passage), most)
 
 
 @compiled
-def search(columns: tuple[Array, Array, Array], index: Index) -> tuple[Array, Array]:
-    """The passages that each text matches: int64 [hits, 3] of row, passage, n-grams that met; the tokens of each text.
+def search(columns: tuple[Array, Array, Array], indexes: tuple[Index, ...]) -> tuple[Array, Array]:
+    """The passages that each text matches: int64 [hits, 4] of index, row, passage, n-grams that met; tokens of texts.
 
-    columns as for `grams`. A pair of row and passage comes once, with its best stretch. Memory is a few bytes for each
-    posting of the index, whatever the texts.
+    columns as for `grams`. An index, row and passage come together once, with the best stretch. The tokens are int64
+    [2, rows]: words, and tokens of code, each read once for all indexes. Memory is a few bytes for each posting of the
+    indexes, whatever the texts.
     """
     offsets, data, slashed = columns
-    counts = np.zeros(len(offsets) - 1, np.int64)
-    passages = len(index.need)
-    met = Stretches(
-        np.full(passages, -(1 << 40), np.int64),
-        np.zeros(passages, np.int64),
-        np.zeros(passages, np.int32),
-        np.full(passages, -1, np.int64),
-        np.full(len(index.passages), -1, np.int32),
-    )
-    found: list[tuple[Any, Any, Any]] = [(np.int64(0), np.int64(0), np.int64(0)) for _ in range(0)]
+    counts = np.zeros((2, len(offsets) - 1), np.int64)
+    met = [_stretches(indexes[which]) for which in range(len(indexes))]
+    found: list[tuple[Any, Any, Any, Any]] = [(np.int64(0), np.int64(0), np.int64(0), np.int64(0)) for _ in range(0)]
     chunk = _chunk()
     numbers, places = np.empty(CHUNK, np.int64), np.empty(CHUNK, np.int64)
-    position = 0
-    for row in range(len(counts)):
-        text = (data, offsets[row + 1], slashed[row])
-        fresh(chunk.state, offsets[row])
-        first = len(found)
-        left, i = 0, offsets[row]
-        position += index.gap + 1
-        while True:
-            count, i = _fill(text, i, left, index.code, chunk)
-            made = _hash(chunk, count, index.size)
-            hits = _look(chunk.hashes[:made], index, (numbers, places))
-            if hits:
-                _meet((numbers[:hits], places[:hits]), (position, row, first), index, met, found)
-            position += made
-            counts[row] += count - left
-            if count < CHUNK:
-                break
-            left = _keep(chunk, count, index.size)
-    out = np.empty((len(found), 3), np.int64)
+    longest = gap = 0
+    for which in range(len(indexes)):
+        longest, gap = max(longest, indexes[which].size), max(gap, indexes[which].gap)
+    position = 0  # of the chunk's first token among those of all texts
+    for kind in range(2):
+        code = kind == 1
+        for row in range(len(offsets) - 1):
+            fresh(chunk.state, offsets[row])
+            first = len(found)
+            left, i = 0, offsets[row]
+            while True:
+                count, i = _fill((data, offsets[row + 1], slashed[row]), i, left, code, chunk)
+                for which in range(len(indexes)):
+                    index = indexes[which]
+                    if index.code == code:
+                        made = _hash(chunk, count, index.size, code)
+                        known = max(0, left - index.size + 1)  # n-grams of the tokens that were kept
+                        hits = _look(chunk.hashes[known:made], index, (numbers, places))
+                        now = (position + known, np.int64(which), np.int64(row), first)
+                        if hits:
+                            _meet((numbers[:hits], places[:hits]), now, index, met[which], found)
+                counts[kind, row] += count - left
+                last = count < CHUNK and i >= offsets[row + 1]
+                left = _keep(chunk, count, longest)
+                position += count - left
+                if last:
+                    break
+            position += left + gap + 1
+    out = np.empty((len(found), 4), np.int64)
     for line in range(len(found)):
-        out[line, 0], out[line, 1], out[line, 2] = found[line]
+        out[line, 0], out[line, 1], out[line, 2], out[line, 3] = found[line]
     return out, counts

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from smallcoder.data.compiled import compiled
-from smallcoder.data.kernels import FNV, LOWER, SEED, WORD, Array, mixed
+from smallcoder.data.kernels import FNV, SEED, WORD, Array, folded, mixed, word_hashes
 
 SLASHED = frozenset(
     """apex astro c cpp csharp css cuda dart glsl go groovy hlsl java javascript kotlin less metal objectivec
@@ -45,15 +45,15 @@ hasattr hash hex id input int isinstance issubclass iter len list map max min ne
 repr reversed round set setattr slice sorted str sum super tuple type zip
 """.split()  # noqa: SIM905
 
+ROOM = 4  # for a word without an end, and the one that `word_hashes` writes ahead, in each half
 SIGN, NAME, FIXED = 0, 1, 2  # kinds of tokens; FIXED is a name that is a literal, or a string
 _ONE = np.uint64(1)
 _STRING, _FORMATTED, _NUMBER = np.uint64(0x5851F42D4C957F2D), np.uint64(0x2545F4914F6CDD1D), np.uint64(0x9E3779B97F4A7)
 DEDENT = np.uint64(0xD1342543DE82EF95)
+_N, _R, _T = b"nrt"
 _TAB, _LINE, _RETURN, _SPACE, _QUOTE2, _HASH, _QUOTE1, _STAR, _COMMA, _DOT, _SLASH, _BACK, _F, _BRACE, _OPEN = (
     ord(character) for character in "\t\n\r \"#'*,./\\f{("
 )
-_ESCAPED = np.zeros(256, np.bool_)
-_ESCAPED[[ord(c) for c in "nrt"]] = True
 _BLANK = np.array([(c <= 32 and c != _LINE) or chr(c) in ";`$" or c == 127 for c in range(256)])
 _MARK, _DIGIT, _NAME, _OPENS, _CLOSES = range(1, 6)  # kinds of the characters that are more than themselves
 _KIND = np.zeros(256, np.uint8)
@@ -86,24 +86,23 @@ _MASK = np.uint64(len(_FIXED) - 1)
 
 
 @compiled
-def words(text: tuple[Array, int, bool], i: int, count: int, values: Array) -> tuple[int, int]:
-    """Put the words from byte i on into values[count:], until it is full; the new count, and the byte to go on from.
+def words(source: tuple[Array, int, bool], i: int, count: int, values: Array) -> tuple[int, int]:
+    """Put words from byte i on into values[count:], fewer than it has room for; the new count, the byte to go on from.
 
-    text: bytes, end, whether it has `//` comments, which matters not. No value is 0.
+    source: bytes, end, whether it has `//` comments, which matters not. No value is 0.
     """
-    data, end, _ = text
-    while count < len(values):
-        while i < end and not WORD[data[i]]:
-            i += 2 if data[i] == _BACK and i + 1 < end and _ESCAPED[data[i + 1]] else 1
-        if i >= end:
-            break
-        value = SEED
-        while i < end and WORD[data[i]]:
-            value = (value ^ LOWER[data[i]]) * FNV
-            i += 1
-        values[count] = mixed(value) | _ONE
-        count += 1
-    return count, i
+    data, end, _ = source
+    stop = min(end, i + max(0, 2 * (len(values) - count - ROOM)))
+    while stop < end and WORD[data[stop]]:
+        stop += 1
+    text, plain = data[i:stop], folded(data[i:stop])
+    for at in range(1, len(plain)):
+        escaped = (text[at - 1] == _BACK) & ((text[at] == _N) | (text[at] == _R) | (text[at] == _T))
+        plain[at] = _SPACE if escaped else plain[at]
+    found = word_hashes(plain, values[count:])
+    for n in range(count, count + found):
+        values[n] = mixed(values[n]) | _ONE
+    return count + found, stop
 
 
 @compiled

@@ -74,10 +74,11 @@ def hits(batch: pa.RecordBatch, searched: list[View], meaning: Meaning | None = 
 
     columns = (*buffers(batch.column("text")), _slashed(batch))
     best: dict[tuple[int, int, str], float] = {}
-    for view in searched:
-        found, tokens = search(columns, view.index)
+    all_found, tokens = search(columns, tuple(view.index for view in searched))
+    for number, view in enumerate(searched):
+        found = all_found[all_found[:, 0] == number, 1:]
         overlaps = found[:, 2] / view.totals[found[:, 1]]
-        short = tokens[found[:, 0]] <= view.tokens[found[:, 1]]
+        short = tokens[int(view.index.code), found[:, 0]] <= view.tokens[found[:, 1]]
         for (row, passage, _), overlap in zip(found[short].tolist(), overlaps[short].tolist(), strict=True):
             for owner in view.owners[passage]:
                 key = (row, owner, view.how)

@@ -81,7 +81,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     choices = choose(source, nodes, roots)
     with Sieve(out, DOCUMENT) as sieve:
         start = 0
-        for batch in read_batches(source):
+        for batch in read_batches(source, batch_rows=BATCH):
             sieve.put(batch, REASONS.take(pa.array(choices[start : start + batch.num_rows])).to_pylist())
             start += batch.num_rows
         return {**sieve.close(), **facts}

@@ -23,7 +23,6 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_string
 from functools import partial
-from pathlib import Path
 from typing import IO
 
 import pyarrow as pa
@@ -105,7 +104,7 @@ def files(source: str, config: Config) -> Iterator[SourceFile]:
     for place in places(source, ENDINGS):
         about = _about(place)
         for path, reason, data in _judged(place, about.top, config):
-            yield SourceFile(Path(place.name), about.repo, about.revision, path, about.license, source, reason, data)
+            yield SourceFile(place.name, about.repo, about.revision, path, about.license, source, reason, data)
 
 
 def _judged(place: Place, top: str, config: Config) -> Iterator[tuple[str, str | None, bytes | None]]:

@@ -8,7 +8,6 @@ Distributions without a file list (some of an operating system's own) cannot be 
 from collections.abc import Callable, Iterable, Iterator
 from email.message import Message
 from importlib.metadata import Distribution, PackageMetadata, distributions
-from pathlib import Path
 
 from smallcoder.core.stage import Size
 from smallcoder.data.licenses import package_license
@@ -52,8 +51,9 @@ def _files(config: Config, license_of: Callable[[Distribution], str | None]) -> 
         name, version, license = distribution.metadata["Name"], distribution.version, license_of(distribution)
         for path in sorted(listed):
             if not path.startswith(("..", "/")):  # scripts and headers outside the packages
-                location = Path(str(distribution.locate_file(path)))
-                yield SourceFile(location, name, version, path, license, NAME, unwanted(path, skip))
+                yield SourceFile(
+                    str(distribution.locate_file(path)), name, version, path, license, NAME, unwanted(path, skip)
+                )
 
 
 def license_of(distribution: Distribution) -> str | None:

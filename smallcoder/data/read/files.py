@@ -5,12 +5,12 @@ A file that is no text is an ordinary find, so it becomes a drop with a reason w
 """
 
 import codecs
+import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 from smallcoder.core.records import record_id
@@ -44,7 +44,7 @@ BATCH, BATCH_BYTES = 128, 16 << 20  # a batch ends at either
 class SourceFile:
     """A file and where it comes from. `reason` is set where its place alone says that it is not wanted."""
 
-    location: Path  # of the file, or of the archive or repository that it lies in
+    location: str  # of the file, or of the archive or repository that it lies in
     repo: str
     revision: str | None
     path: str  # inside the repository
@@ -98,7 +98,7 @@ def batched(items: Iterable[T], weigh: Callable[[T], int]) -> Iterator[list[T]]:
 
 def measured(files: Iterable[SourceFile]) -> Size:
     """Number and bytes of the files to be opened, from their sizes on disk."""
-    sizes = [file.location.stat().st_size for file in files if file.reason is None and file.location.is_file()]
+    sizes = [os.stat(file.location).st_size for file in files if file.reason is None and os.path.isfile(file.location)]
     return Size(len(sizes), sum(sizes))
 
 
@@ -130,12 +130,13 @@ def _bytes(file: SourceFile, max_bytes: int) -> tuple[bytes, str | None]:
     if file.data is not None:
         return file.data, None
     try:
-        status = file.location.stat()
+        status = os.stat(file.location)
         if not stat.S_ISREG(status.st_mode):
             return b"", "unreadable"
         if status.st_size > max_bytes:
             return b"", "too_large"
-        return file.location.read_bytes(), None
+        with open(file.location, "rb", buffering=0) as opened:
+            return opened.read(), None
     except OSError:
         return b"", "unreadable"
 
@@ -150,7 +151,7 @@ def text_of(data: bytes, encoding: str | None = None) -> tuple[str | None, str |
     text = decode(data, encoding)
     if text is None:
         return data[:PREVIEW].decode("utf-8", "replace").replace("\0", "\ufffd"), "not_text"
-    return text, None if text.strip() else "empty"
+    return text, "empty" if not text or text.isspace() else None
 
 
 def decode(data: bytes, encoding: str | None = None) -> str | None:

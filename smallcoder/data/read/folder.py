@@ -44,9 +44,8 @@ def _files(source: str, config: Config, license_of: Callable[[Path], str | None]
     for repository, deep in repositories(folder):
         license, revision = license_of(repository), commit_of(repository)
         name = repository.resolve().name
-        for location in walk(repository, deep):
-            if location.name.endswith(config.extensions):
-                path = location.relative_to(repository).as_posix()
+        for location, path in walk(repository, deep):
+            if path.endswith(config.extensions):
                 yield SourceFile(location, name, revision, path, license, source, unwanted(path, skip))
 
 
@@ -60,14 +59,32 @@ def repositories(folder: Path) -> list[tuple[Path, bool]]:
     return [(folder, False), *((path, True) for path in inner)]
 
 
-def walk(folder: Path, deep: bool = True) -> Iterator[Path]:
-    """The files of a repository in the order of their paths."""
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if deep and visible(name))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if not path.is_symlink():
-                yield path
+def walk(folder: Path, deep: bool = True) -> Iterator[tuple[str, str]]:
+    """The files of a repository in the order of their paths: where each is, and its path inside.
+
+    By strings alone: objects for paths cost as much as reading the files.
+    """
+    waiting = [(str(folder), "")]
+    while waiting:
+        place, inside = waiting.pop()
+        folders = []
+        for entry in _entries(place):
+            if entry.is_symlink():
+                continue
+            if not entry.is_dir():
+                yield entry.path, inside + entry.name
+            elif deep and visible(entry.name):
+                folders.append((entry.path, f"{inside}{entry.name}/"))
+        waiting += reversed(folders)
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    """What is in a folder by name; nothing where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
 
 
 def license_of(repository: Path) -> str | None:
@@ -119,9 +136,7 @@ def _lines(path: Path) -> Iterator[bytes]:
 def fingerprint(path: Path) -> str:
     """A digest of the names, sizes and times of change of what lies under a path: changes when the contents do."""
     digest = blake2b(digest_size=8)
-    for file in walk(path) if path.is_dir() else [path]:
-        status = file.stat()
-        digest.update(
-            f"{file.relative_to(path).as_posix()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "replace")
-        )
+    for location, inside in walk(path) if path.is_dir() else [(path, ".")]:
+        status = os.stat(location)
+        digest.update(f"{inside}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "replace"))
     return digest.hexdigest()

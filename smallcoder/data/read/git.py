@@ -70,7 +70,7 @@ def files(source: str, config: Config) -> Iterator[SourceFile]:
             data = read(entry.object) if reason is None else None
             if reason is None and data is None:
                 reason = "unreadable"
-            yield SourceFile(folder, name, commit, entry.path, license, source, reason, data)
+            yield SourceFile(str(folder), name, commit, entry.path, license, source, reason, data)
 
 
 def located(source: str) -> tuple[Path, str]:

@@ -45,9 +45,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         for source, module in sources:
             for batch in module.batches(source, config):
                 documents = pa.RecordBatch.from_pylist([row for row, _ in batch], schema=DOCUMENT)
-                reasons = [reason for _, reason in batch]
-                sieve.put(documents, reasons)
-                tally.add(documents.filter(pa.array(reasons, pa.string()).is_null()))
+                tally.add(sieve.put(documents, [reason for _, reason in batch]))
                 progress.advance(len(batch))
         return {**sieve.close(), "contents": tally.facts()}
 

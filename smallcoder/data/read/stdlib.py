@@ -44,4 +44,4 @@ def files(extensions: tuple[str, ...], skip: frozenset[str]) -> Iterator[SourceF
                 location = Path(folder, name)
                 path = location.relative_to(root).as_posix()
                 reason = unwanted(path, skip | TESTS)
-                yield SourceFile(location, "python", platform.python_version(), path, "PSF-2.0", NAME, reason)
+                yield SourceFile(str(location), "python", platform.python_version(), path, "PSF-2.0", NAME, reason)

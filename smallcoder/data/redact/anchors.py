@@ -6,7 +6,7 @@ characters, the prefix of a known token at the start of a word with enough of a 
 patterns in `detect` run on a line or two of a file. It may point at too many places, never at too few: what a pattern
 could match it must find.
 
-Cost: 250 MB a CPU-second on Python. The first call compiles for some seconds, later processes load the result.
+Cost: 450 MB a CPU-second on Python. The first call compiles for some seconds, later processes load the result.
 """
 
 from typing import Any
@@ -46,8 +46,6 @@ from smallcoder.data.redact.patterns import TOKENS
 EMAIL, URL, PASSWORD, SECRET, IPV4, IPV6, PHONE, CARD, PRIVATE_KEY, TELEGRAM, AZURE_CLIENT, TOKEN = range(12)
 # An anchor of kind TOKEN + n is one of TOKENS[n].
 
-# The part a byte plays: 0 none, 1 in a word, 2 and more a mark; then what may stand before and after each mark.
-_ROLE = np.array([1 if WORD[c] else MARKS.find(c) + 2 if c in MARKS else 0 for c in range(256)], np.int64)
 _BLANK = np.array([chr(c) in " \t" for c in range(256)])
 _ANY = np.ones(256, bool)
 _NAMED = WORD | QUOTE | _BLANK | np.array([chr(c) in "]!" for c in range(256)])
@@ -64,16 +62,30 @@ _AROUND: dict[str, tuple[Array, Array]] = {
     "\\": (_ANY, np.isin(np.arange(256), [*b"nrt"])),
     "-": (np.arange(256) != ord("-"), np.arange(256) == ord("-")),
 }
-_BEFORE = np.array([_ANY, _ANY, *(_AROUND[chr(mark)][0] for mark in MARKS)])
-_AFTER = np.array([_ANY, _ANY, *(_AROUND[chr(mark)][1] for mark in MARKS)])
 
+
+def _parts() -> Array:
+    """What each byte may be to a candidate, uint64 [256]: a bit for each kind of candidate, the first for words.
+
+    The lowest 16 bits: that it is one. The next: that it may stand after one; the third: before.
+    """
+    kinds = [(WORD, ~WORD, _ANY), *((np.arange(256) == mark, *_AROUND[chr(mark)]) for mark in MARKS)]
+    parts = np.zeros(256, np.uint64)
+    for kind, (itself, before, after) in enumerate(kinds):
+        for place, members in enumerate((itself, after, before)):
+            parts[members] |= np.uint64(1 << (16 * place + kind))
+    return parts
+
+
+_PARTS = _parts()
+_S16, _S32, _SELF = np.uint64(16), np.uint64(32), np.uint64(0xFFFF)
 _NEWLINE = np.uint8(10)
 _BEGIN = np.frombuffer(b"BEGIN", np.uint8)
 # How many letters and figures belong to a backslash before them: \n, \x41, \u0041, \U00000041.
 _ESCAPE = np.array([{"x": 3, "u": 5, "U": 9}.get(chr(c), 1) for c in range(256)])
 _SLOTS = 4096
 BLOCK = 1 << 14
-MIN_LENGTH = 7  # of anything that begins with a letter or a figure
+MIN_LENGTH = 7  # of a text with a secret, and of any that begins with a letter or a figure
 
 
 def _chains(prefixes: list[bytes]) -> tuple[Array, Array]:
@@ -99,6 +111,7 @@ def _slot(text: Array, i: int) -> Any:
 _PREFIX, _PREFIX_LENGTH = table([token.prefix for token in TOKENS])
 _LEAST = np.array([token.least for token in TOKENS], np.int64)
 _HEADS, _NEXT = _chains([token.prefix for token in TOKENS])
+_BEGINS = _HEADS >= 0
 
 
 @compiled
@@ -109,7 +122,7 @@ def find_anchors(offsets: Array, data: Array) -> Array:
     """
     out = np.empty((1024, 3), np.int64)
     used = 0
-    places = np.empty(BLOCK, np.int64)
+    places = np.empty(BLOCK + 1, np.int64)
     for row in range(len(offsets) - 1):
         text = data[offsets[row] : offsets[row + 1]]
         for first in range(0, len(text), BLOCK):
@@ -133,25 +146,31 @@ def find_anchors(offsets: Array, data: Array) -> Array:
 def _candidates(text: Array, first: int, places: Array) -> int:
     """Bytes of the block at `first` that could belong to a secret by their neighbours alone; returns how many.
 
-    All the time goes here, so there is nothing but looks into tables.
+    Nearly all the time goes here, so there is nothing but looks into tables, and no branch to be guessed: what is no
+    candidate is overwritten. places: int64 [BLOCK + 1].
     """
     end = len(text)
+    if end < MIN_LENGTH:
+        return 0
+    block = text[first : min(end, first + BLOCK)]
+    before = _PARTS[text[first - 1] if first > 0 else _NEWLINE] >> _S32
+    here = _PARTS[block[0]]
     count = 0
-    for i in range(first, min(end, first + BLOCK)):
-        role = _ROLE[text[i]]
-        if role == 0:
-            continue
-        before = text[i - 1] if i > 0 else _NEWLINE
-        if role == 1:
-            if not WORD[before] and i + MIN_LENGTH <= end and (DIGIT[text[i]] or _HEADS[_slot(text, i)] >= 0):
-                places[count] = i
-                count += 1
-            continue
-        after = text[i + 1] if i + 1 < end else _NEWLINE
-        if _AFTER[role, after] and _BEFORE[role, before]:
-            places[count] = i
-            count += 1
-    return count
+    for i in range(len(block) - 1):
+        after = _PARTS[block[i + 1]]
+        places[count] = first + i
+        count += (before & (after >> _S16) & here & _SELF) != 0
+        before, here = here >> _S32, after
+    after = _PARTS[text[first + len(block)] if first + len(block) < end else _NEWLINE]
+    places[count] = first + len(block) - 1
+    count += (before & (after >> _S16) & here & _SELF) != 0
+    kept = 0
+    for i in places[:count]:
+        c = text[i]
+        begins = (i + MIN_LENGTH <= end) & (DIGIT[c] | _BEGINS[_slot(text, min(i, end - MIN_LENGTH))])
+        places[kept] = i
+        kept += ~WORD[c] | begins
+    return kept
 
 
 @compiled

@@ -7,7 +7,7 @@ look-ups, words. One compiled pass finds the few places where a secret could be 
 tried (`patterns`, `detect`).
 
 StarCoder (arXiv 2305.06161, section 4) masks addresses, names, user names, passwords and keys with a trained model;
-SantaCoder (arXiv 2301.03988, section 4) does it with patterns, as here. Cost: 170 MB a CPU-second on Python without
+SantaCoder (arXiv 2301.03988, section 4) does it with patterns, as here. Cost: 390 MB a CPU-second on Python without
 reading and writing (perf/redact.py).
 
 Not here: names of persons, postal addresses, national identity numbers, passwords that are plain words, secrets in

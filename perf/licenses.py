@@ -10,6 +10,7 @@ library per CPU-second of one core, from Arrow to judged Arrow.
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from xxhash import xxh3_128_digest
 
 Lanes = np.ndarray[Any, Any]  # uint64 [2, values]
 
@@ -79,6 +78,8 @@ def _known(column: pa.Array) -> Lanes:
 
 
 def _strings(column: pa.Array, offset: type) -> Lanes:
+    from xxhash import xxh3_128_digest  # images for training may lack it
+
     _, offsets, data = column.buffers()
     bounds = np.frombuffer(offsets, offset)[column.offset : column.offset + len(column) + 1].tolist()
     view = memoryview(data or b"")
@@ -107,6 +108,8 @@ def _mixed(values: Lanes) -> Lanes:
 
 @cache
 def _salt(name: str) -> Lanes:
+    from xxhash import xxh3_128_digest
+
     return np.frombuffer(xxh3_128_digest(name.encode()), ">u8").astype(np.uint64).reshape(2, 1)
 
 

@@ -57,8 +57,9 @@ def test_rows_that_do_not_fill_blocks_stay_f16(tmp_path):
     assert types["blk.0.ffn_up.weight"] == "Q8_0"
     engine = LlamaCppGenerator(tmp_path / "odd.gguf", slots=2)
     local = LocalGenerator(model)
-    ours, theirs = (made.generate(["def f(x):\n"], Sampling(3))[0][0].tokens for made in (local, engine))
-    assert ours == theirs
+    prompts = [source[:start] for source in SOURCES[:4] for start in (40, 90)]
+    ours, theirs = ([found[0].tokens[0] for found in made.generate(prompts, Sampling(1))] for made in (local, engine))
+    assert sum(a == b for a, b in zip(ours, theirs, strict=True)) >= 6  # of 8: eight bits round
     engine.close()
 
 

@@ -21,7 +21,9 @@ from smallcoder.train.launch.stopping import PreemptedError, listening, stop_req
 ROOT = Path(__file__).parents[2]
 HERE = "tests.train.launched"
 RUNNER = (
-    "import json, sys\nfrom pathlib import Path\nfrom smallcoder.core.errors import SmallcoderError\n"
+    "import json, signal, sys\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+    "from pathlib import Path\nfrom smallcoder.core.errors import SmallcoderError\n"
     "from smallcoder.train.launch.start import launch\n"
     "function, arguments, out = sys.argv[1:]\n"
     "try: print(launch(function, json.loads(arguments), Path(out), processes=2, threads=1))\n"
@@ -184,13 +186,14 @@ def _log(out, rank):
 
 
 def test_signals_are_remembered_while_listening_and_only_in_the_main_thread():
+    before = signal.getsignal(signal.SIGTERM)
     with listening() as received:
         assert not stop_requested()
         os.kill(os.getpid(), signal.SIGUSR1)
         assert stop_requested()
         assert received == {signal.SIGUSR1}
     assert not stop_requested()
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) == before
     seen = []
 
     def elsewhere():

@@ -18,7 +18,9 @@ from tests.train.tiny import RUN, TINY, digest, train
 ROOT = Path(__file__).parents[2]
 HERE = "tests.train.launched"
 START = (
-    "import json, sys\nfrom pathlib import Path\nfrom smallcoder.core.errors import SmallcoderError\n"
+    "import json, signal, sys\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+    "from pathlib import Path\nfrom smallcoder.core.errors import SmallcoderError\n"
     "from smallcoder.train.launch.slurm import Slurm\nfrom smallcoder.train.launch.start import launch\n"
     "function, arguments, out, asked = sys.argv[1:]\nasked = Slurm(**json.loads(asked))\n"
     "try: print(launch(function, json.loads(arguments), Path(out), processes=2, threads=1, slurm=asked))\n"

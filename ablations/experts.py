@@ -13,16 +13,9 @@ from math import sqrt
 from pathlib import Path
 from statistics import mean, stdev
 
-from smallcoder.core.manifest import read_manifest
+from infilling import facts
 
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided, for that many runs (Student 1908)
-
-
-def facts(run: Path, stage: str) -> dict:
-    manifest = read_manifest(run / stage)
-    if manifest is None:
-        raise SystemExit(f"{run / stage} is not finished -> run the recipe first")
-    return manifest.facts
 
 
 def main() -> None:

@@ -71,9 +71,8 @@ class Slot:
         return self._ask(job, job["patience"])
 
     def _ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
-        done = threading.Event()
+        data, done = marshal.dumps(job), threading.Event()
         try:
-            data = marshal.dumps(job)
             with self._sending:
                 before, self._last = self._last, done
                 send_bytes(self._into, data)  # waits for as long as the slot is busy, or until it is hung up
@@ -84,8 +83,10 @@ class Slot:
             reply = receive(self._line)
             if reply is None:
                 raise OSError("it died")
-        except (OSError, DecodeError) as error:
+        except BaseException as error:  # an interrupt too
             self._broken = True  # and no later job may take a late answer for its own
+            if not isinstance(error, (OSError, DecodeError)):
+                raise
             raise SlotError(f"the slot does not answer ({error})") from None
         finally:
             done.set()

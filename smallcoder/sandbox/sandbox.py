@@ -174,9 +174,8 @@ class Sandbox:
             seat = min(self._seats, key=lambda one: one.jobs)
             seat.jobs += 1
         try:
-            for _ in range(2):
-                if self._closed:
-                    break
+            left = 2
+            while left and not self._closed:
                 slot = None
                 try:
                     slot = self._seated(seat)
@@ -185,7 +184,7 @@ class Sandbox:
                     found = Result("infra", [], str(error), 0.0, self.tier)
                 if found.status != "infra":
                     break
-                self._discard(seat, slot)
+                left -= self._discard(seat, slot)
         finally:
             with self._freed:
                 seat.jobs -= 1
@@ -204,15 +203,18 @@ class Sandbox:
                 seat.slot = slot
             return seat.slot
 
-    def _discard(self, seat: "_Seat", slot: Slot | None) -> None:
-        """End a slot, unless the other job that it had did so already."""
+    def _discard(self, seat: "_Seat", slot: Slot | None) -> bool:
+        """End a slot, if it ever started. False where the other job that it had did so: then this one's try is free."""
+        if slot is None:
+            return True
         with seat.lock:
-            if slot is None or seat.slot is not slot:
-                return
+            if seat.slot is not slot:
+                return False
             seat.slot = None
         slot.close()
         with self._lock:
             self._slots.discard(slot)
+        return True
 
 
 @dataclass(eq=False)

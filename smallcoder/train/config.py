@@ -1,9 +1,9 @@
 """The settings of stage `train`, for one process or a thousand. What they do is in `loop`, `schedule`, `mixture`,
 `optim` and `parallel`."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from smallcoder.core.stage import StageConfig, run_only
 from smallcoder.train.launch.slurm import Slurm
@@ -81,6 +81,12 @@ class Config(StageConfig):
     recompute: bool = run_only(False)  # activation checkpointing: less memory, a third more time
     tensorboard: str | None = run_only(None)  # folder of its event files, outside the run folder
     wandb: str | None = run_only(None)  # name of a project
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        if self.batch_ramp and not self.micro_batch:
+            raise ValueError("batch_ramp grows from micro_batch: set that too")
+        return self
 
     def fresh(self, vocab_size: int, context: int) -> "ModelConfig":
         """The shape of a model that begins from fresh weights, for rows of that vocabulary and context."""

@@ -32,7 +32,7 @@ from smallcoder.train.config import Config
 from smallcoder.train.launch.stopping import PreemptedError, stop_requested
 from smallcoder.train.machine import Machine
 from smallcoder.train.meter import Meter
-from smallcoder.train.metrics import Figures, Metrics, Nowhere, trackers
+from smallcoder.train.metrics import HELDOUT, Figures, Metrics, Nowhere, trackers
 from smallcoder.train.mixture import Places, ramp, shares
 from smallcoder.train.objectives import Loss
 from smallcoder.train.objectives.experts import busiest, with_routing
@@ -131,7 +131,7 @@ class Trainer:
                 progress.advance(note=f"loss {figures['loss']:.3f}, {meter.note()}")
                 with meter.paused():
                     if tally.step % config.eval_every == 0 or tally.step == config.steps:
-                        metrics.add(tally.step, self._measure())
+                        self._measure(metrics)
                     if (stop or tally.step % config.checkpoint_every == 0) and tally.step < config.steps:
                         self._checkpoint(metrics)
                     if stop and tally.step < config.steps:
@@ -233,19 +233,19 @@ class Trainer:
                 "lower the learning rates or lengthen the warm-up, and run again with --rebuild of this stage",
             )
 
-    def _measure(self) -> Figures:
+    def _measure(self, metrics: Metrics | Nowhere) -> None:
         """Held-out bits per byte, over all and of each input where there are several; then samples."""
+        if not self.heldout:
+            return
         figures, nats, size = {}, 0.0, 0
         for name, packed in self.heldout.items():
             own, own_size = self._heldout_sums(packed)
-            figures[f"heldout_bits_per_byte/{name}"] = own / math.log(2) / own_size
+            figures[f"{HELDOUT}/{name}"] = own / math.log(2) / own_size
             nats, size = nats + own, size + own_size
-        if not size:
-            return {}
         bits = nats / math.log(2) / size
         self.tally.plateau.see(bits, self.config.schedule.patience)
         samples = {"samples": self._samples()} if self.config.samples else {}
-        return {"heldout_bits_per_byte": bits, **(figures if len(figures) > 1 else {}), **samples}
+        metrics.add(self.tally.step, {HELDOUT: bits, **(figures if len(figures) > 1 else {}), **samples})
 
     def _samples(self) -> list[dict[str, str]]:
         decoder = self.whole()

@@ -11,6 +11,8 @@ import torch
 from smallcoder.core.errors import ToolError, TrainingError
 from smallcoder.train.config import Config
 
+NO_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")  # as torch's allocators say it
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -61,7 +63,7 @@ def enough_memory() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # torch.OutOfMemoryError is one; on a CPU the allocator raises a plain one
-        if isinstance(error, torch.OutOfMemoryError) or "not enough memory" in str(error) or "alloc" in str(error):
+        if isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in NO_MEMORY):
             first = str(error).splitlines()[0]
             raise TrainingError(
                 f"memory ran out ({first})", "set a smaller micro_batch, recompute = true, or pack shorter rows"

@@ -14,6 +14,7 @@ from smallcoder.core.errors import ToolError
 from smallcoder.train.config import Config
 
 METRICS = "metrics.jsonl"
+HELDOUT = "heldout_bits_per_byte"
 Figures = dict[str, Any]  # numbers, and lists of texts
 
 

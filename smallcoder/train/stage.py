@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.stage import Facts, Inputs, Size
 from smallcoder.train.config import SHAPE, Config
-from smallcoder.train.metrics import METRICS
+from smallcoder.train.metrics import HELDOUT, METRICS
 
 if TYPE_CHECKING:
     from smallcoder.model.config import ModelConfig
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from smallcoder.train.parallel.fleet import Fleet
 
 CURVE_POINTS = 200
-HELDOUT = "heldout_bits_per_byte"
 
 __all__ = ["Config", "expect", "run"]
 
@@ -72,6 +71,10 @@ def work(settings: dict[str, Any], folders: dict[str, str], out: str) -> Facts:
     machine = choose_machine(config)
     fleet = join(Layout(**config.parallel.model_dump()), machine.device)
     packed, heldout = _tables(inputs, "packed"), _tables(inputs, "heldout")
+    if not heldout and (config.samples or config.schedule.patience):
+        raise InputError(
+            "samples and patience are taken from held-out rows, and there are none", "add an input heldout"
+        )
     with repeatable(machine), enough_memory():
         shape = _shape(config, packed, inputs.get("model"))
         for rows in (*packed.values(), *heldout.values()):

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from smallcoder.core.errors import EmptyError, InputError, TrainingError
 from smallcoder.model.hf import load_model
@@ -109,6 +110,21 @@ def test_rows_that_do_not_fit_are_refused(folder, tmp_path):
         run(Config(steps=1), inputs(folder, packed=tmp_path / "none"), tmp_path)
     with pytest.raises(InputError):
         run(Config(steps=1), inputs(folder, packed=tmp_path / "missing"), tmp_path)
+
+
+def test_settings_that_lack_what_they_look_at_are_refused(folder, tmp_path):
+    with pytest.raises(ValidationError, match="micro_batch"):
+        Config(steps=9, batch_ramp=4)
+    (tmp_path / "out").mkdir()
+    without = {name: path for name, path in inputs(folder).items() if name != "heldout"}
+    with pytest.raises(InputError, match="held-out"):
+        run(Config(steps=9, samples=1), without, tmp_path / "out")
+
+
+def test_the_batch_grows_as_it_is_told(folder, tmp_path):
+    facts = train(folder, tmp_path / "out", batch=6, micro_batch=2, batch_ramp=6, steps=10)
+    assert facts["epochs"] == pytest.approx((2 + 2 + 2 + 4 + 6 + 6 + 4 * 6) / 50, abs=0.05)
+    assert len(lines_of(tmp_path / "out")) == 11
 
 
 def test_the_callers_threads_are_put_back():

@@ -40,9 +40,9 @@ def database(folder: Path, name: str) -> bytes:
         raise InputError(f"the database {name} of spider cannot be read ({error})", REMEDY) from None
 
 
-def compare(gold: str, wanted: list[Any]) -> Callable[[Any], bool]:
-    """What judges the rows of an answer: true where they are right."""
-    if "order by" in " ".join(gold.lower().split()):
+def compare(gold: str, wanted: Any) -> Callable[[Any], bool]:
+    """What judges the rows of an answer: true where they are right. Too many rows are a digest, which has an order."""
+    if not isinstance(wanted, list) or "order by" in " ".join(gold.lower().split()):
         return lambda value: value == wanted
     bag = Counter(wanted)
     return lambda value: isinstance(value, list) and len(value) == len(wanted) and Counter(value) == bag

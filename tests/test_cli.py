@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from smallcoder.core.recipe import load_recipe
+from smallcoder.plan import plan
+from smallcoder.stages import STAGES
+
+RECIPES = Path(__file__).parents[1] / "recipes"
+
 
 def smallcoder(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "smallcoder", *arguments]
@@ -75,8 +81,14 @@ def test_unknown_runs_are_named(tmp_path):
 
 
 def test_plan_says_what_would_run_and_runs_nothing(tmp_path):
-    recipe = Path(__file__).parents[1] / "recipes" / "quickstart.toml"
+    recipe = RECIPES / "quickstart.toml"
     done = smallcoder("plan", str(recipe), "--runs", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("missing") >= 15
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.rglob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_can_be_planned(path, tmp_path):
+    recipe = load_recipe(path, STAGES)
+    assert [row.status for row in plan(recipe, tmp_path)] == ["missing"] * len(recipe.steps)

@@ -174,8 +174,9 @@ class Sandbox:
             seat = min(self._seats, key=lambda one: one.jobs)
             seat.jobs += 1
         try:
-            left = 2
-            while left and not self._closed:
+            for _ in range(2):
+                if self._closed:
+                    break
                 slot = None
                 try:
                     slot = self._seated(seat)
@@ -184,7 +185,7 @@ class Sandbox:
                     found = Result("infra", [], str(error), 0.0, self.tier)
                 if found.status != "infra":
                     break
-                left -= self._discard(seat, slot)
+                self._discard(seat, slot)
         finally:
             with self._freed:
                 seat.jobs -= 1
@@ -203,18 +204,15 @@ class Sandbox:
                 seat.slot = slot
             return seat.slot
 
-    def _discard(self, seat: "_Seat", slot: Slot | None) -> bool:
-        """End a slot, if it ever started. False where the other job that it had did so: then this one's try is free."""
-        if slot is None:
-            return True
+    def _discard(self, seat: "_Seat", slot: Slot | None) -> None:
+        """End a slot, unless the other job that it had did so already."""
         with seat.lock:
-            if seat.slot is not slot:
-                return False
+            if slot is None or seat.slot is not slot:
+                return
             seat.slot = None
         slot.close()
         with self._lock:
             self._slots.discard(slot)
-        return True
 
 
 @dataclass(eq=False)

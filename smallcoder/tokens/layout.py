@@ -87,10 +87,10 @@ def _layout(data: dict[str, Any], settings: dict[str, Any]) -> Layout:
     missing = {bytes([byte]) for byte in range(256) if byte not in NEVER} - set(words.values())
     if missing:
         raise ValueError(f"it has no tokens for {len(missing)} of the bytes, so it would lose characters")
-    end = marks.get(_content(settings.get("eos_token") or ""))
+    end = marks.get(token_text(settings.get("eos_token") or ""))
     if end is None:
         raise ValueError(f"its eos_token {settings.get('eos_token')!r} is none of its special tokens")
-    pad = marks.get(_content(settings.get("pad_token") or ""), end)
+    pad = marks.get(token_text(settings.get("pad_token") or ""), end)
     marked = {**data, "post_processor": None, "truncation": None, "padding": None}
     # `tokenizers` gives an added token the next free id, unless the vocabulary has it.
     vocabulary = model["vocab"] | {token["content"]: token["id"] for token in plainly}
@@ -102,7 +102,7 @@ def _is_word(text: str) -> bool:
     return WORD.fullmatch(text) is not None
 
 
-def _content(token: str | dict[str, Any]) -> str:
+def token_text(token: str | dict[str, Any]) -> str:
     """A special token's text; older files write it as an object."""
     return token if isinstance(token, str) else token["content"]
 
@@ -162,4 +162,4 @@ def _begin(data: dict[str, Any], settings: dict[str, Any], marks: dict[str, int]
         for part in step.get("single", ())[:1] if step["type"] == "TemplateProcessing" else ():
             if "SpecialToken" in part:
                 return marks.get(part["SpecialToken"]["id"])
-    return marks.get(_content(settings.get("bos_token") or "")) if asked else None
+    return marks.get(token_text(settings.get("bos_token") or "")) if asked else None

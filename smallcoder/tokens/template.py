@@ -24,6 +24,7 @@ from typing import Any
 from smallcoder.core.errors import InputError
 from smallcoder.tokens.chat import TEMPLATE, Message
 from smallcoder.tokens.encode import Encoder
+from smallcoder.tokens.layout import token_text
 from smallcoder.tokens.vocabulary import IM_END, IM_START, VISIBLE
 
 # Private characters: inside a mark that is to stay text, and around what the assistant generates.
@@ -163,16 +164,12 @@ def load_template(folder: Path, encoder: Encoder) -> ChatTemplate:
             )
         source, origin = TEMPLATE, "ChatML"
     names = {name: settings[name] for name in NAMES if settings.get(name)}
-    return ChatTemplate(source, origin, encoder, {name: _content(token) for name, token in names.items()})
+    return ChatTemplate(source, origin, encoder, {name: token_text(token) for name, token in names.items()})
 
 
 def _default(found: Any) -> str | None:
     """A template, or of several with names the one for conversations."""
     return {entry["name"]: entry["template"] for entry in found}["default"] if isinstance(found, list) else found
-
-
-def _content(token: str | dict[str, Any]) -> str:
-    return token if isinstance(token, str) else token["content"]
 
 
 def _one_of(marks: Iterable[str]) -> re.Pattern[str]:

@@ -189,6 +189,18 @@ def f(x):
     assert sandbox.run(Program(code, "f"), tests=tests).outputs == [Output(True)]
 
 
+def test_an_interrupted_job_leaves_no_answer_to_the_next(sandbox, monkeypatch):
+    def interrupted(line):
+        raise KeyboardInterrupt
+
+    with Sandbox(1, (sandbox.tier,)) as one:
+        with monkeypatch.context() as patch:
+            patch.setattr("smallcoder.sandbox.host.receive", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                one.run(DOUBLE, [(1,)])
+        assert one.run(DOUBLE, [(5,)]).outputs == [Output(10)]
+
+
 def test_a_sandbox_that_breaks_says_infra(sandbox, monkeypatch):
     def broken(tier, reads):
         raise SlotError("no more processes")

@@ -1,5 +1,6 @@
 """Functions that the tests of launching have run in other processes. Torch is imported where it is needed."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,25 @@ from smallcoder.core.errors import InputError
 from smallcoder.train.launch.stopping import PreemptedError, stop_requested
 
 RANK = int(os.environ.get("RANK", "0"))
+ROOT = Path(__file__).parents[2]
+HERE = "tests.train.launched"
+RUNNER = (
+    "import json, signal, sys\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
+    "from pathlib import Path\nfrom smallcoder.core.errors import SmallcoderError\n"
+    "from smallcoder.train.launch.slurm import Slurm\nfrom smallcoder.train.launch.start import launch\n"
+    "function, out = sys.argv[1:3]\narguments, asked = map(json.loads, sys.argv[3:])\n"
+    "slurm = Slurm(**asked) if asked else None\n"
+    "try: print(launch(function, arguments, Path(out), processes=2, threads=1, slurm=slurm))\n"
+    "except SmallcoderError as error: sys.exit(f'{type(error).__name__}: {error}')\n"
+)
+
+
+def launcher(function, out, arguments, asked=None):
+    """The launcher in a process of its own, as `smallcoder run` is; `asked` of Slurm, or of this machine."""
+    work = [f"{HERE}:{function}", str(out), json.dumps(arguments), json.dumps(asked)]
+    command = [sys.executable, "-c", RUNNER, *work]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def add_up(scale):

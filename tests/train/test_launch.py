@@ -1,6 +1,5 @@
 """Launching on this machine: results, errors, signals, and that nothing is left behind."""
 
-import json
 import os
 import signal
 import subprocess
@@ -17,18 +16,7 @@ from smallcoder.train.launch.failures import CAUSE, ECHO, explain, explain_exit
 from smallcoder.train.launch.job import Job, Work
 from smallcoder.train.launch.start import launch
 from smallcoder.train.launch.stopping import PreemptedError, listening, stop_requested
-
-ROOT = Path(__file__).parents[2]
-HERE = "tests.train.launched"
-RUNNER = (
-    "import json, signal, sys\n"
-    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-    "from pathlib import Path\nfrom smallcoder.core.errors import SmallcoderError\n"
-    "from smallcoder.train.launch.start import launch\n"
-    "function, arguments, out = sys.argv[1:]\n"
-    "try: print(launch(function, json.loads(arguments), Path(out), processes=2, threads=1))\n"
-    "except SmallcoderError as error: sys.exit(f'{type(error).__name__}: {error}')\n"
-)
+from tests.train.launched import HERE, ROOT, launcher
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +26,6 @@ def importable(monkeypatch):
 
 def start(function, out, processes=2, **arguments):
     return launch(f"{HERE}:{function}", arguments, out, processes=processes, threads=1)
-
-
-def runner(function, out, **arguments):
-    """The launcher in a process of its own, as `smallcoder run` is."""
-    command = [sys.executable, "-c", RUNNER, f"{HERE}:{function}", json.dumps(arguments), str(out)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(condition, seconds=60):
@@ -143,7 +125,7 @@ def test_errors_known_by_their_text(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_nothing_outlives_the_launcher(tmp_path, number):
-    process = runner("sleep", tmp_path / "out", folder=str(tmp_path))
+    process = launcher("sleep", tmp_path / "out", {"folder": str(tmp_path)})
     started = wait_for(lambda: pids(tmp_path))
     assert all(map(running, started))
     process.send_signal(number)
@@ -153,7 +135,7 @@ def test_nothing_outlives_the_launcher(tmp_path, number):
 
 def test_told_to_stop_all_ranks_stop_at_one_step_and_the_next_run_goes_on(tmp_path):
     arguments = {"folder": str(tmp_path), "until": 60, "pause": 0.05}
-    process = runner("count", tmp_path / "out", **arguments)
+    process = launcher("count", tmp_path / "out", arguments)
     wait_for(lambda: process.poll() is not None or "counted to 3" in _log(tmp_path / "out", 1))
     process.terminate()
     _, errors = process.communicate(timeout=60)

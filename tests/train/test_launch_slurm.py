@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -13,19 +12,9 @@ from smallcoder.core.errors import InputError, RecipeError, ToolError, TrainingE
 from smallcoder.train.launch.slurm import Slurm
 from smallcoder.train.launch.start import launch
 from tests import slurm
+from tests.train.launched import HERE, ROOT, launcher
 from tests.train.tiny import RUN, TINY, digest, train
 
-ROOT = Path(__file__).parents[2]
-HERE = "tests.train.launched"
-START = (
-    "import json, signal, sys\n"
-    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
-    "from pathlib import Path\nfrom smallcoder.core.errors import SmallcoderError\n"
-    "from smallcoder.train.launch.slurm import Slurm\nfrom smallcoder.train.launch.start import launch\n"
-    "function, arguments, out, asked = sys.argv[1:]\nasked = Slurm(**json.loads(asked))\n"
-    "try: print(launch(function, json.loads(arguments), Path(out), processes=2, threads=1, slurm=asked))\n"
-    "except SmallcoderError as error: sys.exit(f'{type(error).__name__}: {error}')\n"
-)
 LOW = {"partition": "low"}
 needs_slurm = pytest.mark.skipif(bool(slurm.missing()), reason=f"no Slurm cluster can be started: {slurm.missing()}")
 
@@ -47,12 +36,7 @@ def runner(cluster):
     started = []
 
     def start_runner(function, out, asked=LOW, **arguments):
-        job = [f"{HERE}:{function}", json.dumps(arguments), str(out), json.dumps(asked)]
-        started.append(
-            subprocess.Popen(
-                [sys.executable, "-c", START, *job], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-            )
-        )
+        started.append(launcher(function, out, arguments, asked))
         return started[-1]
 
     yield start_runner
@@ -160,28 +144,24 @@ def goes_on(folder, least, until):
 
 @pytest.mark.slow
 @needs_slurm
-def test_preempted_by_a_job_of_a_better_partition_it_goes_on_afterwards(runner, tmp_path):
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        ("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap", "sleep 5"),
+        ("scontrol", "requeue", "{number}"),
+    ],
+    ids=["preempted by a job of a better partition", "requeued by an administrator"],
+)
+def test_ended_by_slurm_it_goes_on_afterwards(runner, tmp_path, disturb):
+    """Its ranks are told to end first, with SIGTERM."""
     out = tmp_path / "out"
     process = runner("count", out, folder=str(tmp_path), until=100, pause=0.1)
     wait_for(lambda: counted(out, 5))
     number = jobs()[0][0]
-    ask("sbatch", "--partition=high", "--ntasks=2", "--output=/dev/null", "--wrap", "sleep 5")
+    ask(*(word.format(number=number) for word in disturb))
     hasten(number)
     assert finish(process)[0] == "100"
     assert goes_on(tmp_path, 5, 100)
-
-
-@pytest.mark.slow
-@needs_slurm
-def test_requeued_by_an_administrator_it_starts_again(runner, tmp_path):
-    out = tmp_path / "out"
-    process = runner("count", out, folder=str(tmp_path), until=100, pause=0.1)
-    wait_for(lambda: counted(out, 5))
-    number = jobs()[0][0]
-    ask("scontrol", "requeue", number)
-    hasten(number)
-    assert finish(process)[0] == "100"
-    assert goes_on(tmp_path, 5, 100)  # its ranks are told to end first, with SIGTERM
 
 
 @pytest.mark.slow

@@ -2,8 +2,9 @@
 
 A document goes if it shares long n-grams of prose with a prompt, repeats a short prompt or solution word for word, or
 holds the code of a solution under whatever names (`passages` has the rules, their numbers and sources; `lexer` what is
-compared; `kernels` the search). With the input `model`, also if it means nearly the same (`meaning`). out/hits names
-benchmark and problem of every hit. `measure` plants known cases and reports precision, recall and F1.
+compared; `telling` which n-grams say anything; `kernels` the search). With the input `model`, also if it means nearly
+the same (`meaning`). out/hits names benchmark and problem of every hit.
+`measure` plants known cases and reports precision, recall and F1.
 
 Input: any table of problems, drills or public ones (`bench/public`). Cost: see docs/performance.md; 50 bytes of memory
 for each n-gram of a passage and each worker; `workers` are threads. It does not find: paraphrases and translations of

@@ -15,26 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from smallcoder.data.compiled import compiled
-from smallcoder.data.decontaminate.lexer import NAME, SIGN, fresh, tokens, words
+from smallcoder.data.decontaminate.lexer import NAME, fresh, tokens, words
+from smallcoder.data.decontaminate.telling import ANY, mark_tokens, tells_something
 from smallcoder.data.kernels import mixed, sort_hashes
 
 Array = np.ndarray[Any, Any]
 
 CHUNK = 4096  # tokens that are looked at together
 LONGEST = 32  # tokens of an n-gram
-ANY, PROSE, CODE = 0, 1, 2  # which n-grams tell anything, see `_tells`
-PROSE_DIFFERENT, CODE_DIFFERENT, MARKED = 8, 5, 2
-
-STOPS = """
-a an are at be been but by can could did does each every has have how it its must no of on one only should such than
-that the their them then there these they this to was were what when where which who whose will would you your
-""".split()  # noqa: SIM905  # words that hold English together, less keywords of programming
-
-LEGAL = """
-applicable conditions copyright copyrights damages disclaimer distribute distributed hereby liability liable license
-licensed licenses merchantability permission permissions redistribution redistributions software sublicense warranties
-warranty
-""".split()  # noqa: SIM905  # no 13 words in a row of the usual licence notices are without one of these
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _S6, _S32 = np.uint64(6), np.uint64(32)
@@ -171,50 +159,6 @@ def _keep(chunk: Chunk, count: int, size: int) -> int:
 
 
 @compiled
-def _mark(chunk: Chunk, count: int, rule: int, vocabulary: tuple[Array, Array], marks: Array) -> None:
-    """What `_tells` asks of each token. PROSE: 1 for STOPS, 2 for LEGAL. CODE: 1 for what is no sign and no number."""
-    stops, legal = vocabulary
-    for n in range(count):
-        if rule == CODE:
-            marks[n] = chunk.kinds[n] != SIGN
-        else:
-            value = chunk.values[n]
-            stop, law = np.searchsorted(stops, value), np.searchsorted(legal, value)
-            marks[n] = stop < len(stops) and stops[stop] == value
-            if law < len(legal) and legal[law] == value:
-                marks[n] = 2
-
-
-@compiled
-def _tells(rule: int, window: Array, marks: Array) -> bool:
-    """Whether an n-gram of words, or of code tokens without regard to which names recur, could identify a text.
-
-    PROSE: enough different words, and of those that hold sentences together, and none of licence notices. CODE: enough
-    different tokens, and enough that are no signs or numbers.
-    """
-    marked = 0
-    for i in range(len(window)):
-        if marks[i] == 2:
-            return False
-        marked += marks[i]
-    if marked < MARKED:
-        return False
-    least = PROSE_DIFFERENT if rule == PROSE else CODE_DIFFERENT
-    different = marked = 0
-    for i in range(len(window)):
-        new = True
-        for j in range(i):
-            if window[i] == window[j]:
-                new = False
-                break
-        different += new
-        marked += marks[i] and (new or rule == CODE)
-        if marked >= MARKED and different >= least:
-            return True
-    return False
-
-
-@compiled
 def grams(
     columns: tuple[Array, Array, Array], size: int, code: bool, rule: int, vocabulary: tuple[Array, Array]
 ) -> tuple[Array, Array, Array]:
@@ -239,9 +183,9 @@ def grams(
             count, i = _fill(text, i, left, code, chunk)
             counts[row] += count - left
             if rule != ANY:
-                _mark(chunk, count, rule, vocabulary, marks)
+                mark_tokens((chunk.values[:count], chunk.kinds), rule, vocabulary, marks)
             for n in range(_hash(chunk, count, size, code)):
-                tells = rule == ANY or _tells(rule, chunk.values[n : n + size], marks[n : n + size])
+                tells = rule == ANY or tells_something(rule, chunk.values[n : n + size], marks[n : n + size])
                 out[used] = chunk.hashes[n] if tells else np.uint64(0)
                 used += 1
             if count < CHUNK and i >= offsets[row + 1]:

@@ -112,8 +112,8 @@ def views(problems: list[Problem]) -> list[View]:
 
     About 0.15 s per thousand problems with tests; memory is some 50 bytes for each n-gram.
     """
-    from smallcoder.data.decontaminate.kernels import ANY, PROSE
-    from smallcoder.data.decontaminate.kernels import CODE as CODE_RULE
+    from smallcoder.data.decontaminate.telling import ANY, PROSE
+    from smallcoder.data.decontaminate.telling import CODE as CODE_RULE
 
     prose, whole, code = _texts(problems)
     return [
@@ -168,7 +168,8 @@ def parted(texts: Sequence[tuple[str, bool]]) -> list[tuple[str, str]]:
 
 
 def _view(how: str, texts: Texts, size: int, rule: int) -> View:
-    from smallcoder.data.decontaminate.kernels import LEGAL, STOPS, Index, distinct, grams, hash_words, lookup
+    from smallcoder.data.decontaminate.kernels import Index, distinct, grams, hash_words, lookup
+    from smallcoder.data.decontaminate.telling import LEGAL, STOPS
     from smallcoder.data.kernels import buffers
 
     code = how == CODE

@@ -18,6 +18,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from smallcoder.train.launch.failures import explain
@@ -44,7 +45,8 @@ def main(folder: Path) -> int:
             time.sleep(LATE_SECONDS)
             if signal.SIGTERM not in received and not _requeue(received):
                 job.put_outcome(error)
-        except Exception as error:
+        except Exception as error:  # of the ranks or of our own: whoever waits for the job must hear of it
+            traceback.print_exc()  # to job.log
             if signal.SIGTERM not in received:
                 job.put_outcome(explain(error, "the job", job.folder / "job.log").error)
             return 1

@@ -35,7 +35,7 @@ def main(folder: Path, leashed: bool) -> int | None:
             value = work.load()(**work.arguments)
             if rank == 0:
                 job.put_returned(value)
-        except BaseException as error:
+        except BaseException as error:  # whatever ended this rank, the launcher must hear of it
             return _report(job, rank, error)
     return None
 

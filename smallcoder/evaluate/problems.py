@@ -1,17 +1,17 @@
 """Stage `evaluate`: a model answers the problems of a benchmark; the answers are run in the sandbox and graded.
 
-Writes completions/ and verdicts/. Problems are asked as one user turn each, in blocks of `BLOCK`; a finished block is
-kept in out/state, so a killed run goes on after the last one and ends with the same tables. Scores are pass@k with
-Wilson's 95% interval over problems (`bench.passk`); what the machinery failed at (`infra`) is left out of every
-score, and more than 1% of it fails the stage.
+Writes completions/ and verdicts/. Problems are asked as one user turn each in the model's own chat template, ours
+is ChatML, and in blocks of `BLOCK`; a finished block is kept in out/state, so a killed run goes on after the last one
+and ends with the same tables. Scores are pass@k with Wilson's 95% interval over problems (`bench.passk`); what the
+machinery failed at (`infra`) is left out of every score, and more than 1% of it fails the stage.
 
 Cost: one greedy generation and about two milliseconds of sandbox per answer. It does not repair answers, and compares
 no models: the report does.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 BLOCK = 512  # problems; a block is generated as a whole or not at all
 INFRA_SHARE = 0.01  # docs: design, section 3
 SHOWN = 2  # passed and failed samples of each split in the facts
+
+Ask = Callable[[str], str]  # a problem's prompt as the model is asked
 
 
 class InfraError(SmallcoderError):
@@ -83,12 +85,14 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Ask, grade and score. Raises InputError for a split that does not exist, InfraError where grading broke down."""
     from smallcoder.generate.local import LocalGenerator
     from smallcoder.sandbox import Sandbox
+    from smallcoder.tokens.template import load_template
 
     problems = select(read_problems(inputs["problems"]), config)
     generator = LocalGenerator(inputs["model"], batch=config.batch)
     try:
+        ask = load_template(inputs["model"], generator.encoder).ask
         with Sandbox(config.workers, unsafe=config.unsafe) as sandbox:
-            return evaluate(problems, config, generator, sandbox, out)
+            return evaluate(problems, config, generator, sandbox, out, ask=ask)
     finally:
         generator.close()
 
@@ -109,9 +113,9 @@ def select(problems: Sequence[Problem], config: Config) -> list[Problem]:
 
 
 def evaluate(
-    problems: Sequence[Problem], config: Config, generator: Generator, sandbox: Runner, out: Path
+    problems: Sequence[Problem], config: Config, generator: Generator, sandbox: Runner, out: Path, *, ask: Ask
 ) -> dict[str, Any]:
-    """Answer and grade all problems, write both tables, and return the facts."""
+    """Answer and grade all problems, write both tables, and return the facts. `ask` renders a problem's prompt."""
     answers: list[list[Graded]] = []
     with Progress("problems", len(problems)) as progress:
         for start in range(0, len(problems), BLOCK):
@@ -119,7 +123,7 @@ def evaluate(
             kept = out / STATE / f"block-{start:06d}.json"
             graded = _load(kept, block)
             if graded is None:
-                graded = _answer(block, config, generator, sandbox)
+                graded = _answer(block, config, generator, ask, sandbox)
                 kept.parent.mkdir(exist_ok=True)
                 write_json(kept, {"ids": [p.id for p in block], "answers": [list(map(asdict, a)) for a in graded]})
             answers += graded
@@ -132,7 +136,7 @@ def evaluate(
             f"{len(broken)} of {len(verdicts)} answers could not be judged ({broken[0].reason})",
             "see `smallcoder check` for the sandbox, then run again",
         )
-    return _facts(problems, answers, config, generator.name)
+    return _facts(problems, answers, config, generator.name, ask)
 
 
 def _load(path: Path, block: Sequence[Problem]) -> list[list[Graded]] | None:
@@ -145,20 +149,15 @@ def _load(path: Path, block: Sequence[Problem]) -> list[list[Graded]] | None:
     return [[Graded(**{**item, "verdict": Verdict(**item["verdict"])}) for item in found] for found in data["answers"]]
 
 
-def ask(problem: Problem) -> str:
-    """The rendered prompt: one user turn, and the beginning of the assistant's."""
-    from smallcoder.tokens.chat import render
-
-    return render([{"role": "user", "content": problem.prompt}], generate=True)
-
-
-def _answer(block: Sequence[Problem], config: Config, generator: Generator, sandbox: Runner) -> list[list[Graded]]:
+def _answer(
+    block: Sequence[Problem], config: Config, generator: Generator, ask: Ask, sandbox: Runner
+) -> list[list[Graded]]:
     from smallcoder.sandbox import Job, Program
 
     sampling = Sampling(
         max_tokens=config.max_tokens, temperature=config.temperature, seed=config.seed, samples=config.samples
     )
-    completions = generator.generate([ask(problem) for problem in block], sampling)
+    completions = generator.generate([ask(problem.prompt) for problem in block], sampling)
     asked = [(problem, one) for problem, found in zip(block, completions, strict=True) for one in found]
     jobs = (Job(Program(extract(one.text, p.entry_point), p.entry_point), inputs(p)) for p, one in asked)
     graded = [
@@ -181,7 +180,7 @@ def _write(problems: Sequence[Problem], answers: Sequence[Sequence[Graded]], out
 
 
 def _facts(
-    problems: Sequence[Problem], answers: Sequence[Sequence[Graded]], config: Config, engine: str
+    problems: Sequence[Problem], answers: Sequence[Sequence[Graded]], config: Config, engine: str, ask: Ask
 ) -> dict[str, Any]:
     by_split: dict[str, list[tuple[Problem, Sequence[Graded]]]] = {}
     for problem, found in zip(problems, answers, strict=True):
@@ -189,8 +188,8 @@ def _facts(
     scores = {split: score([found for _, found in pairs]) for split, pairs in by_split.items()}
     families = {split: _families(pairs) for split, pairs in by_split.items()}
     samples = {split: _samples(pairs) for split, pairs in by_split.items()}
-    prompts = blake2b("\0".join(map(ask, problems)).encode(), digest_size=16).hexdigest()
-    template = ask(replace(problems[0], prompt="{prompt}"))
+    prompts = blake2b("\0".join(ask(problem.prompt) for problem in problems).encode(), digest_size=16).hexdigest()
+    template = ask("{prompt}")
     return {
         "records": sum(map(len, answers)),
         "headline": "pass@1 " + ", ".join(f"{split} {item['pass@1']:.1%}" for split, item in scores.items()),

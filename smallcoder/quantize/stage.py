@@ -2,7 +2,7 @@
 
 The comparison: greedy answers of llama.cpp with each file and of our own fp32 engine, to the same prompts. Greedy
 decoding is the strictest form of it: once one token differs, all that follow may. Prompts are problems where given,
-as a chat; else beginnings of Python code.
+in the model's chat template; else beginnings of Python code.
 
 It measures agreement, not quality: a quality figure for the files takes the `evaluate` stage's benchmarks.
 """
@@ -18,6 +18,7 @@ from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
 
 if TYPE_CHECKING:
     from smallcoder.generate.protocol import Generator, Sampling
+    from smallcoder.tokens.encode import Encoder
 
 KINDS = ("f16", "q8_0")
 CODE = (  # what is asked where no problems are given
@@ -59,9 +60,9 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
 
     folder = out / "gguf"
     folder.mkdir()
-    prompts = _prompts(inputs, config)
     sampling = Sampling(config.max_tokens)
     original = LocalGenerator(inputs["model"])
+    prompts = _prompts(inputs, config, original.encoder)
     weights = sum(weight.numel() for weight in original.decoder.parameters())
     wanted = _answers(original, prompts, sampling)
     facts: dict[str, Any] = {"prompts": len(prompts), "max_tokens": config.max_tokens, "weights": weights, "files": {}}
@@ -77,16 +78,17 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     return facts
 
 
-def _prompts(inputs: Inputs, config: Config) -> list[str]:
+def _prompts(inputs: Inputs, config: Config, encoder: "Encoder") -> list[str]:
     """Prompts in an order that depends on their problems' ids alone."""
     if "problems" not in inputs:
         return list(CODE[: config.prompts])
     from smallcoder.core.tables import read_table
-    from smallcoder.tokens.chat import render
+    from smallcoder.tokens.template import load_template
 
+    ask = load_template(inputs["model"], encoder).ask
     rows = read_table(inputs["problems"], ("id", "prompt")).to_pylist()
     rows.sort(key=lambda row: record_id("gguf", row["id"]))
-    return [render([{"role": "user", "content": row["prompt"]}], generate=True) for row in rows[: config.prompts]]
+    return [ask(row["prompt"]) for row in rows[: config.prompts]]
 
 
 def _answers(engine: "Generator", prompts: Sequence[str], sampling: "Sampling") -> list[tuple[int, ...]]:

@@ -1,14 +1,12 @@
 """ChatML, the chat format of our own models: `<|im_start|>ROLE\\nCONTENT<|im_end|>\\n` for each message.
 
-`TEMPLATE` is the Jinja form that goes with every model, `render` the same in Python; a test holds them equal. A model
-from outside keeps its own format: `template.py` reads the template that comes with any tokenizer, ours too.
+`TEMPLATE` goes with every model of ours. A model from outside keeps its own format: `template.py` reads the template
+that comes with any tokenizer, ours too.
 
 It renders no tool schemas.
 """
 
-from collections.abc import Mapping, Sequence
-
-from smallcoder.tokens.vocabulary import IM_END, IM_START
+from collections.abc import Mapping
 
 ROLES = ("system", "user", "assistant", "tool")
 Message = Mapping[str, str]
@@ -19,9 +17,3 @@ TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
-
-
-def render(messages: Sequence[Message], generate: bool = False) -> str:
-    """The conversation as text; with `generate` it ends where the assistant's next answer begins."""
-    turns = [f"{IM_START}{message['role']}\n{message['content']}{IM_END}\n" for message in messages]
-    return "".join(turns) + (f"{IM_START}assistant\n" if generate else "")

@@ -64,6 +64,16 @@ class ChatTemplate:
         """
         return _without(self._render(messages, generate, tools), OPEN + CLOSE)
 
+    def ask(self, text: str) -> str:
+        """A conversation of one question, up to where its answer begins. Raises InputError where none can begin so."""
+        try:
+            return self.render([{"role": "user", "content": text}], generate=True)
+        except RefusedError:
+            raise InputError(
+                f"{self.origin} takes no conversation that begins with a user's turn",
+                "copy it again from the checkpoint",
+            ) from None
+
     def encode(self, messages: Sequence[Message], tools: list[Any] | None = None) -> tuple[list[int], list[int]]:
         """Ids of the conversation and, for each, 1 where the model is to predict it and 0 elsewhere.
 

@@ -9,12 +9,17 @@ from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.manifest import STATE, digests
 from smallcoder.core.tables import read_table
 from smallcoder.evaluate import problems as stage
-from smallcoder.evaluate.problems import Config, Graded, InfraError, ask, evaluate, score, select
+from smallcoder.evaluate.problems import Config, Graded, InfraError, evaluate, score, select
 from smallcoder.generate.protocol import Completion
 from tests.bench.plain import PlainResult, PlainSandbox
+from tests.generate.tiny import tiny_model
+
+
+def ask(prompt):
+    return f"<|im_start|>user\n{prompt}<|im_end|>\n<|im_start|>assistant\n"
+
 
 PROBLEMS = generate.problems(seed=5, per_split=20)
-BY_PROMPT = {ask(problem): problem for problem in PROBLEMS}
 
 
 class Pupil:
@@ -22,8 +27,10 @@ class Pupil:
 
     name = "pupil"
 
-    def __init__(self, stop_after=None):
+    def __init__(self, stop_after=None, ask=ask, encoder=None):
         self.asked = 0
+        self.encoder = encoder
+        self.problems = {ask(problem.prompt): problem for problem in PROBLEMS}
         self.stop_after = stop_after
 
     def generate(self, prompts, sampling):
@@ -33,8 +40,8 @@ class Pupil:
         return [[self._answer(prompt, sample) for sample in range(sampling.samples)] for prompt in prompts]
 
     def _answer(self, prompt, sample):
-        knows = hashlib.sha256(f"{prompt}{sample}".encode()).digest()[0] % 8
-        problem = BY_PROMPT[prompt]
+        problem = self.problems[prompt]
+        knows = hashlib.sha256(f"{problem.prompt}{sample}".encode()).digest()[0] % 8
         text = problem.reference if knows else f"def {problem.entry_point}(*a):\n    return 'no idea'"
         return Completion(text, "stop", (1, 2, 3))
 
@@ -69,29 +76,29 @@ def finished(out):
 def test_a_killed_evaluation_goes_on_and_ends_the_same(tmp_path, small_blocks, samples):
     config = Config(samples=samples)
     (tmp_path / "whole").mkdir()
-    whole = evaluate(PROBLEMS, config, Pupil(), PlainSandbox(), tmp_path / "whole")
+    whole = evaluate(PROBLEMS, config, Pupil(), PlainSandbox(), tmp_path / "whole", ask=ask)
     (tmp_path / "killed").mkdir()
     asked = 0
     for stop_after in (32, 16, 0):
         pupil = Pupil(stop_after)
         with pytest.raises(KeyboardInterrupt):
-            evaluate(PROBLEMS, config, pupil, PlainSandbox(), tmp_path / "killed")
+            evaluate(PROBLEMS, config, pupil, PlainSandbox(), tmp_path / "killed", ask=ask)
         asked += pupil.asked
     last = Pupil()
-    assert evaluate(PROBLEMS, config, last, PlainSandbox(), tmp_path / "killed") == whole
+    assert evaluate(PROBLEMS, config, last, PlainSandbox(), tmp_path / "killed", ask=ask) == whole
     assert asked + last.asked == len(PROBLEMS)  # nothing was asked twice
     assert finished(tmp_path / "killed") == finished(tmp_path / "whole")
 
 
 def test_state_of_other_problems_is_not_used(tmp_path, small_blocks):
-    evaluate(PROBLEMS[:20], Config(), Pupil(), PlainSandbox(), tmp_path)
+    evaluate(PROBLEMS[:20], Config(), Pupil(), PlainSandbox(), tmp_path, ask=ask)
     again = Pupil()
-    evaluate(PROBLEMS[1:21], Config(), again, PlainSandbox(), tmp_path)
+    evaluate(PROBLEMS[1:21], Config(), again, PlainSandbox(), tmp_path, ask=ask)
     assert again.asked == 20
 
 
 def test_facts_tables_and_scores_agree(tmp_path):
-    facts = evaluate(PROBLEMS, Config(), Pupil(), PlainSandbox(), tmp_path)
+    facts = evaluate(PROBLEMS, Config(), Pupil(), PlainSandbox(), tmp_path, ask=ask)
     verdicts = read_table(tmp_path / "verdicts").to_pylist()
     completions = read_table(tmp_path / "completions").to_pylist()
     assert [row["problem_id"] for row in verdicts] == [problem.id for problem in PROBLEMS]
@@ -110,13 +117,13 @@ def test_facts_tables_and_scores_agree(tmp_path):
 
 
 def test_infra_is_left_out_of_scores_and_too_much_of_it_is_an_error(tmp_path):
-    facts = evaluate(PROBLEMS * 3, Config(), Pupil(), Broken(every=200), tmp_path)
+    facts = evaluate(PROBLEMS * 3, Config(), Pupil(), Broken(every=200), tmp_path, ask=ask)
     found = facts["splits"].values()
     assert sum(split["infra"] for split in found) == 1
     assert sum(split["passed"] + split["failed"] for split in found) == 239
     shutil.rmtree(tmp_path / STATE)
     with pytest.raises(InfraError, match="2 of 80 answers could not be judged"):
-        evaluate(PROBLEMS, Config(), Pupil(), Broken(every=40), tmp_path)
+        evaluate(PROBLEMS, Config(), Pupil(), Broken(every=40), tmp_path, ask=ask)
 
 
 def test_scores_of_several_samples():
@@ -146,21 +153,27 @@ def test_select_takes_splits_and_limits_whatever_the_order():
         select([], Config())
 
 
-def test_the_stage_grades_with_the_real_sandbox(tmp_path, monkeypatch):
+def test_the_stage_asks_in_the_models_own_template_and_grades_with_the_real_sandbox(tmp_path, monkeypatch):
     from smallcoder.generate import local
+    from smallcoder.tokens.encode import load_encoder
 
-    monkeypatch.setattr(local, "LocalGenerator", lambda folder, batch: Pupil())
+    def ask(prompt):
+        return f"[INST] {prompt} [/INST]"
+
+    model = tiny_model(tmp_path / "model")
+    (model / "chat_template.jinja").write_text("{% for m in messages %}[INST] {{ m['content'] }} [/INST]{% endfor %}")
+    monkeypatch.setattr(local, "LocalGenerator", lambda folder, batch: Pupil(ask=ask, encoder=load_encoder(folder)))
     write_problems(tmp_path / "problems", PROBLEMS)
     outcomes = []
     for workers in (1, 2):
         out = tmp_path / f"out{workers}"
         out.mkdir()
-        inputs = {"problems": tmp_path / "problems", "model": tmp_path}
-        stage.run(Config(limit=10, workers=workers), inputs, out)
+        facts = stage.run(Config(limit=10, workers=workers), {"problems": tmp_path / "problems", "model": model}, out)
+        assert facts["template"] == ask("{prompt}")
         outcomes.append(finished(out))
     assert outcomes[0] == outcomes[1]
     plain = tmp_path / "plain"
     plain.mkdir()
-    evaluate(select(PROBLEMS, Config(limit=10)), Config(limit=10), Pupil(), PlainSandbox(), plain)
+    evaluate(select(PROBLEMS, Config(limit=10)), Config(limit=10), Pupil(ask=ask), PlainSandbox(), plain, ask=ask)
     statuses = [read_table(folder / "verdicts").column("status") for folder in (plain, tmp_path / "out1")]
     assert statuses[0] == statuses[1]

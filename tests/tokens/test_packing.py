@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.manifest import digests
 from smallcoder.core.records import DOCUMENT, EXAMPLE
-from smallcoder.tokens import chat, pack_documents, pack_examples
+from smallcoder.tokens import pack_documents, pack_examples
 from smallcoder.tokens.cut import Cutter
 from smallcoder.tokens.fim import FimSpec
 from smallcoder.tokens.marked import Encoded
 from smallcoder.tokens.packed import PADDING_SEGMENT, PackedRows, PackedWriter
 from smallcoder.tokens.packing import Pieces, best_fit, least_rows
 from smallcoder.tokens.sample import spread
+from smallcoder.tokens.template import load_template
 
 from .conftest import document_rows, example, plain_text, write
 
@@ -208,13 +209,14 @@ def test_only_answers_are_targets_and_nothing_is_cut(tokenizer, encoder, tmp_pat
     assert facts["dropped"] == {"message": 2, "no_answer": 2, "too_long": 1, "tools": 1}
     assert facts["tasks"] == {"drill": 60, "other": 5}
     assert facts["examples"] == facts["segments"] == 65
+    template = load_template(tokenizer, encoder)
     found = {
         encoder.decode(ids.tolist()): ids[targets == 1]
         for ids, targets in segments(PackedRows(tmp_path / "out/packed"))
     }
     for row in good + more:
         answer = row["messages"][-1]["content"]
-        assert encoder.decode(found[chat.render(row["messages"])].tolist()) == answer + "<|im_end|>"
+        assert encoder.decode(found[template.render(row["messages"])].tolist()) == answer + "<|im_end|>"
     swapped = {**inputs, "examples": write(tmp_path / "swapped", EXAMPLE, (good + bad)[::-1])}
     pack_examples.run(pack_examples.Config(context=64), swapped, tmp_path / "again")
     assert digests(tmp_path / "again") == digests(tmp_path / "out")

@@ -17,7 +17,8 @@ import pyarrow as pa
 from smallcoder.core.records import DOCUMENT
 from smallcoder.data.licenses import license_of_text, stage
 from smallcoder.data.licenses.policy import load_policy
-from smallcoder.data.licenses.scan import _detect, scanner
+from smallcoder.data.licenses.scan import scanner
+from smallcoder.data.licenses.scancode import detect
 from smallcoder.data.read import distributions, stdlib
 
 ROUNDS, BATCH = 3, 256
@@ -41,9 +42,9 @@ def timed(function: Callable[[str], str | None], texts: list[str]) -> tuple[list
 
 def compare(texts: list[str]) -> None:
     start = time.thread_time()
-    _detect(texts[0])
+    detect(texts[0])
     loading = time.thread_time() - start
-    (ours, fast), (theirs, slow) = timed(license_of_text, texts), timed(_detect, texts)
+    (ours, fast), (theirs, slow) = timed(license_of_text, texts), timed(detect, texts)
     settled = [(mine, other) for mine, other in zip(ours, theirs, strict=True) if mine]
     same = sum(mine == other for mine, other in settled)
     within = sum(mine != other and mine in (other or "").split(" AND ") for mine, other in settled)

@@ -34,7 +34,10 @@ def run(
         list[str] | None, typer.Option(metavar="STAGE", help="Make this stage and all that depends on it again.")
     ] = None,
     ray: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Spread the filters over a Ray cluster; 'local' starts one.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="Spread reading, filters and dedup over a Ray cluster; 'local' starts one."
+        ),
     ] = None,
     runs: Runs = DEFAULT_RUNS,
 ) -> None:

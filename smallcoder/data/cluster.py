@@ -1,29 +1,33 @@
 """Curation on a Ray cluster, through Daft: what `engine` does in one process, over many machines.
 
-`connect` once, and every filter that runs through `engine.sift` is spread: a task is a run of row groups of one shard;
-the worker reads it, judges it and writes its own shards of the kept and the dropped table. Only counts come back, so
-the driver holds a few hundred bytes a task. A task that dies is started again by Ray and writes the same names.
+`connect` once, and every filter that runs through `engine.sift` is spread: the worker reads a task (`tasks`), judges it
+and writes its own shards of the kept and the dropped table. Only counts come back, so the driver holds a few hundred
+bytes a task. A task that dies is started again by Ray and writes the same names. `read` and `dedup` spread their own
+tasks (`spread`). Dedup's bands are joined by a sort a worker, over files: Daft's own shuffle (`groupby` of 3.4 million
+keys) took 25 times as long as that sort.
 
-All machines must see the run folder under the same path (a shared file system), and have smallcoder installed. Tables
-come out with other shard boundaries than on one machine and with the same digests (`core/tables.table_digest`).
-Needs the extra `ray`. Not spread: reading, dedup's joins, and everything after curation.
+All machines must see the run folder, and what `read` reads, under the same paths (a shared file system), and have
+smallcoder installed. Tables come out with other shard boundaries than on one machine and with the same digests
+(`core/tables.table_digest`). Needs the extra `ray`. Not spread: reading what is installed in the driver's Python, web
+pages and histories; training and embedding; everything after curation.
 """
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from smallcoder.core.errors import InputError, SmallcoderError
 from smallcoder.core.progress import track
-from smallcoder.core.tables import read_shard, require_kept, shards
-from smallcoder.data.judged import BATCH, Judged, Outputs, Side
+from smallcoder.core.tables import require_kept
+from smallcoder.data.judged import Judged, Outputs, Side
+from smallcoder.data.tasks import Task, tasks
 
-TASK_BYTES = 64 << 20  # of Arrow data
+T = TypeVar("T")
+R = TypeVar("R")
 
 _connected = False
 
@@ -54,82 +58,96 @@ def connected() -> bool:
     return _connected
 
 
-@dataclass(frozen=True)
-class Task:
-    """Row groups `first` to `last - 1` of a shard, and the number that names the task's own shards."""
-
-    shard: Path
-    first: int
-    last: int
-    number: int
-
-
-def tasks(source: Path) -> list[Task]:
-    """The shards of a table in runs of row groups of about TASK_BYTES."""
-    found: list[Task] = []
-    for shard in shards(source):
-        meta = pq.read_metadata(shard)
-        first = size = 0
-        for group in range(meta.num_row_groups):
-            size += meta.row_group(group).total_byte_size
-            if size >= TASK_BYTES or group == meta.num_row_groups - 1:
-                found.append(Task(shard, first, group + 1, len(found)))
-                first, size = group + 1, 0
-    return found
-
-
 def sift(
-    judge: Callable[[pa.RecordBatch], Judged], source: Path, out: Path, title: str, side: Side | None = None
+    judge: Callable[[int, pa.RecordBatch], Judged],
+    source: Path,
+    out: Path,
+    title: str,
+    *,
+    side: Side | None = None,
+    processes: bool = False,
 ) -> tuple[dict[str, Any], Counter[str]]:
-    """`engine.sift` over the cluster. The first shards, `part-00000`, are empty where there is no task at all."""
+    """`engine.sift_rows` over the cluster. The first shards, `part-00000`, are empty: there may be no task at all."""
 
     def one(task: Task) -> tuple[dict[str, Any], Counter[str]]:
-        with Outputs(out, side, part=f"part-{task.number:05d}") as outputs:
-            for batch in read_shard(task.shard, None, BATCH, range(task.first, task.last)):
-                outputs.put(judge(batch))
+        with Outputs(out, side, part=part(task.number)) as outputs:
+            for row, batch in task.batches():
+                outputs.put(judge(row, batch))
             return outputs.facts(), outputs.counts
 
     with Outputs(out, side) as empty:
         total, counts = empty.facts(), empty.counts
-    for facts, counted in track(spread(one, tasks(source)), title, unit="tasks"):
+    for _, (facts, counted) in track(spread(one, tasks(source), processes), title, unit="tasks"):
         counts.update(counted)
-        _add(total, facts)
+        add(total, facts)
     total["dropped"] = dict(sorted(total["dropped"].items()))
     require_kept(total)
     return total, counts
 
 
-def _add(total: dict[str, Any], more: dict[str, Any]) -> None:
+def part(number: int) -> str:
+    """How the shards of a task are named."""
+    return f"part-{number:05d}"
+
+
+def add(total: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add the retention facts of a `Sieve` to others."""
     for name, value in more.items():
         if isinstance(value, dict):
-            _add(total.setdefault(name, {}), value)
+            add(total.setdefault(name, {}), value)
         else:
             total[name] = total.get(name, 0) + value
 
 
-def spread(function: Callable[[Any], Any], items: list[Any]) -> Iterator[Any]:
-    """The function's results on the cluster, as they come. Function, items and results must pickle.
+def spread(function: Callable[[T], R], items: Sequence[T], processes: bool = False) -> Iterator[tuple[T, R]]:
+    """(item, function(item)) on the cluster, as they come. Function, items and results must pickle.
 
-    A SmallcoderError of the function is raised here.
+    Each machine works with threads, as many as it has cores; with `processes` each core has a process of its own, which
+    takes two seconds to start and lives until all is done: for plain Python, of which threads keep one core busy. A
+    task costs some 10 ms besides. All work in the driver's folder. A SmallcoderError of the function is raised here.
     """
     import cloudpickle
     import daft
-
-    @daft.func.batch(return_dtype=daft.DataType.binary(), batch_size=1)
-    def run(packed: daft.Series) -> list[bytes]:
-        results = []
-        for item in packed.to_pylist():
-            try:
-                results.append(cloudpickle.dumps(function(cloudpickle.loads(item))))
-            except SmallcoderError as error:
-                results.append(cloudpickle.dumps(error))
-        return results
+    import ray
 
     if not items:
         return
-    frame = daft.from_pydict({"item": [cloudpickle.dumps(item) for item in items]}).into_partitions(len(items))
+    folder = Path.cwd()
+
+    def work(packed: daft.Series) -> list[bytes]:
+        results = []
+        for one in packed.to_pylist():
+            number, item = cloudpickle.loads(one)
+            try:
+                _enter(folder)
+                result = function(item)
+            except SmallcoderError as error:
+                result = error
+            results.append(cloudpickle.dumps((number, result)))
+        return results
+
+    kind: Any = {"return_dtype": daft.DataType.binary(), "batch_size": 1}
+    run: Any = daft.func.batch(**kind)(work)
+    if processes:
+
+        @daft.cls(max_concurrency=max(1, min(len(items), int(ray.cluster_resources().get("CPU", 1)))))
+        class Worker:
+            @daft.method.batch(**kind)
+            def run(self, packed: daft.Series) -> list[bytes]:
+                return work(packed)
+
+        run = Worker().run
+    frame = daft.from_pydict({"item": [cloudpickle.dumps(numbered) for numbered in enumerate(items)]})
+    frame = frame.into_partitions(len(items))
     for row in frame.select(run(frame["item"]).alias("result")).iter_rows():
-        result = cloudpickle.loads(row["result"])
+        number, result = cloudpickle.loads(row["result"])
         if isinstance(result, SmallcoderError):
             raise result
-        yield result
+        yield items[number], result
+
+
+def _enter(folder: Path) -> None:
+    try:
+        os.chdir(folder)
+    except OSError:
+        raise InputError(f"a worker does not see {folder}", "let all machines share it under the same path") from None

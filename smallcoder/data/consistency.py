@@ -117,6 +117,8 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     (out / "classifier" / MODEL).write_text(json.dumps({"features": FEATURES, **asdict(model)}, sort_keys=True) + "\n")
     judging = partial(judge, config, out / "classifier", inputs["scores"])
     facts, counts = sift(judging, inputs["documents"], out, "consistency", workers=config.workers, processes=True)
+    _labels.cache_clear()
+    _model.cache_clear()
     measured, shape = at(threshold, found["measure"], truth["measure"]), curve(found["measure"], truth["measure"])
     return {
         **facts,

@@ -1,13 +1,14 @@
-"""How curation runs: an ordered parallel map, and `sift`, which runs a filter over a table.
+"""How curation runs: an ordered parallel map, `spread`, and `sift`, which runs a filter over a table.
 
-The only place where curation meets threads and processes. Threads suit kernels and file reads, which let go of the
-interpreter lock; processes suit pure Python. Results come back in the order of the items, at most `2 * workers` are in
-flight, and one worker means a plain `map`, so the output is the same whatever the number.
+The only place where curation meets threads and processes; those of a cluster are in `cluster`. Threads suit kernels and
+file reads, which let go of the interpreter lock; processes suit pure Python. Results come back in the order of the
+items, at most `2 * workers` are in flight, and one worker means a plain `map`, so the output is the same whatever the
+number.
 """
 
 import multiprocessing
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,7 @@ from smallcoder.core.progress import track
 from smallcoder.core.tables import read_batches, require_kept
 from smallcoder.data import cluster
 from smallcoder.data.judged import BATCH, Judged, Outputs, Side
+from smallcoder.data.tasks import tasks
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,7 +43,7 @@ def sift(
     kept.
     """
     if cluster.connected():
-        return cluster.sift(judge, source, out, title, side)
+        return cluster.sift(lambda _, batch: judge(batch), source, out, title, side=side, processes=processes)
     judged = parallel_map(judge, read_batches(source, batch_rows=BATCH), workers, processes)
     with Outputs(out, side) as outputs:
         for _, found in track(judged, title, unit="batches"):
@@ -49,6 +51,29 @@ def sift(
     facts = outputs.facts()
     require_kept(facts)
     return facts, outputs.counts
+
+
+def sift_rows(judge: Callable[[int, pa.RecordBatch], Judged], source: Path, out: Path, title: str) -> dict[str, Any]:
+    """`sift` for what is decided row by row beforehand: `judge` also gets the number in the table of a batch's first
+    row, and must pickle small. The retention facts.
+    """
+    if cluster.connected():
+        return cluster.sift(judge, source, out, title)[0]
+    batches = (numbered for task in tasks(source) for numbered in task.batches())
+    with Outputs(out, None) as outputs:
+        for row, batch in track(batches, title, unit="batches"):
+            outputs.put(judge(row, batch))
+    facts = outputs.facts()
+    require_kept(facts)
+    return facts
+
+
+def spread(function: Callable[[T], R], items: Sequence[T], workers: int = 1) -> Iterator[tuple[T, R]]:
+    """(item, function(item)) in any order: on the cluster, or by threads where none is connected.
+
+    The function must pickle small, and items and results too.
+    """
+    return cluster.spread(function, items) if cluster.connected() else parallel_map(function, items, workers)
 
 
 def parallel_map(

@@ -114,6 +114,17 @@ class Tally:
                 amount.sampled_bytes += len(sample.encode())
                 amount.sampled_tokens += self._encode(sample)
 
+    def __iadd__(self, other: "Tally") -> "Tally":
+        """Count what another counted, with the same tokenizer or none."""
+        self.records.update(other.records)
+        self.bytes.update(other.bytes)
+        for cell, amount in other.cells.items():
+            held = self.cells[cell]
+            held += amount
+        for repo, known in other.about.items():
+            self.about[repo] = min(self.about.get(repo, UNSAID), known)
+        return self
+
     def facts(self) -> dict[str, Any]:
         """`repositories`, `records`, `bytes`, `without_repository`, and the `top` repositories by bytes.
 

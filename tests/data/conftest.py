@@ -1,6 +1,6 @@
 """What the curation tests share: a way to write and read small tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,16 @@ def run(tmp_path: Path) -> Callable[..., tuple[Rows, Rows, dict[str, Any]]]:
         return rows(out / "documents"), rows(out / "dropped"), facts
 
     return call
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """For tiny models of torch: a second thread costs them more than it does, on a busy machine six times as much."""
+    torch = pytest.importorskip("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def rows(folder: Path) -> Rows:

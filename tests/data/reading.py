@@ -12,7 +12,8 @@ CODE = "def f(x):\n    return x\n"
 
 def rows_of(source: str, **settings: Any) -> list[tuple[dict[str, Any], str | None]]:
     """The full DOCUMENT rows of a source and their reasons; fails where a row could not be written."""
-    found = [row for batch in kind(source).batches(source, Config(paths=[source], **settings)) for row in batch]
+    module, config = kind(source), Config(paths=[source], **settings)
+    found = [row for batch in module.batches(source, module.parts(source), config) for row in batch]
     written = pa.RecordBatch.from_pylist([row for row, _ in found], schema=DOCUMENT)
     written.validate(full=True)
     return list(zip(written.to_pylist(), (reason for _, reason in found), strict=True))

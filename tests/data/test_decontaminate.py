@@ -135,6 +135,7 @@ LIBRARY = [
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the public benchmark files are not beside the repository")
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")  # in the solutions that are parsed
 def test_humaneval_and_mbpp(tmp_path: Path) -> None:
     stage.run(stage.Config(folder=str(SHARED), names=("humaneval", "mbpp")), {}, tmp_path)
     problems = [problem for problem in read(tmp_path / "problems") if problem.split != "sanitized"]

@@ -175,8 +175,8 @@ def grouped(source: Path, scratch: Path, preset: str) -> np.ndarray:
     plan = stage._plan(dedup.Config.model_validate({"preset": preset}))
     with State(scratch / preset) as state:
         stage.scan(source, plan, state, 1)
-        nodes, rows = stage.distinct(state)
-        roots, _, _ = near.groups(near.Corpus(source, plan, state, rows, 1), np.zeros(0, np.int64))
+        nodes, count = stage.distinct(state)
+        roots, _ = near.groups(near.Corpus(source, plan, state, count, 1), np.zeros(0, np.int64))
         return roots[nodes]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from smallcoder.data import dedup
 from smallcoder.data.dedup import near
-from smallcoder.data.dedup.pairs import WINDOW, chain, connect, mark
+from smallcoder.data.dedup.pairs import WINDOW, connect, join, mark
 from smallcoder.data.dedup.state import State
 from smallcoder.data.kernels import find_root
 
@@ -48,16 +48,17 @@ def test_unions_give_the_components() -> None:
     edges = [(rng.randrange(300), rng.randrange(300)) for _ in range(200)]
     parent = np.arange(300, dtype=np.int32)
     expected = np.arange(300)
+    join(parent, *np.array(edges, np.int32).T)
     for pair in edges:
-        chain(parent, np.array(pair, np.int32), np.zeros(2, np.int32))
         one, two = sorted(expected[list(pair)])
         expected[expected == two] = one
     assert near._roots(parent).tolist() == expected.tolist()
     assert [find_root(parent, node) for node in range(300)] == expected.tolist()
 
 
+@pytest.mark.parametrize("cut", [1, 333, 1000])
 @pytest.mark.parametrize("weight", [1, near.CHUNK_BYTES // 100, near.CHUNK_BYTES + 1])
-def test_pieces_of_a_band_hold_every_pair_of_the_window(weight: int) -> None:
+def test_pieces_of_a_band_hold_every_pair_of_the_window(weight: int, cut: int) -> None:
     firsts = np.repeat(np.arange(0, 1000, 250), 250).astype(np.int32)
     members = np.random.default_rng(0).permutation(1000).astype(np.int32)
 
@@ -68,7 +69,9 @@ def test_pieces_of_a_band_hold_every_pair_of_the_window(weight: int) -> None:
             for j in range(max(firsts[i], i - WINDOW), i)
         }
 
-    found = [pairs(*piece) for piece in near._pieces(members, firsts, np.full(1000, weight))]
+    slices = [near.Slice(0, at, min(at + cut, 1000)) for at in range(0, 1000, cut)]
+    pieces = [near._pieces(members, firsts, part, lambda some: np.full(len(some), weight)) for part in slices]
+    found = [pairs(*piece) for some in pieces for piece in some]
     assert set.union(*found) == pairs(members, firsts, 0)
     assert sum(map(len, found)) == len(set.union(*found))
 
@@ -84,13 +87,18 @@ def test_a_sketch_seldom_misses_a_pair_at_the_threshold() -> None:
 
 def test_columns_come_back_and_leave_nothing(tmp_path) -> None:
     parts = [np.arange(at, dtype=np.uint64) for at in (3, 0, 100_000)]
+    whole = np.concatenate(parts)
     with State(tmp_path / "state") as state:
         for part in parts:
             state.append("column", part)
-        assert (state.column("column", np.uint64) == np.concatenate(parts)).all()
+        for at in (50_000, 0):  # a later place may be written first
+            state.put("placed", whole[at : at + 50_000].reshape(-1, 2), at // 2)
+        for name, end in (("column", None), ("placed", 100_000)):
+            assert (state.column(name, np.uint64) == whole[:end]).all()
+        assert (state.column("column", np.uint64, 2, 5) == whole[2:5]).all()
         mapped = state.mapped("column", np.uint64)
         total = mapped.array.sum()
         mapped.release()
-        assert mapped.array.sum() == total == np.concatenate(parts).sum()
+        assert mapped.array.sum() == total == whole.sum()
         state.mapped("nothing", np.uint64).release()
     assert not list(tmp_path.iterdir())

@@ -14,6 +14,8 @@ transformers = pytest.importorskip("transformers", reason="needs the extra `sema
 
 from smallcoder.data.dedup import semantic  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WORDS = [f"word{at}" for at in range(500)]
 
 

@@ -1,5 +1,8 @@
 """What scancode is asked, what is kept on disk, and that nothing of it is needed."""
 
+import subprocess
+import sys
+
 import pytest
 
 from smallcoder.data.licenses import license_of_files, scan
@@ -44,7 +47,7 @@ def test_phrases_settle_first_and_the_extra_is_not_needed(monkeypatch, cache) ->
 
 
 @pytest.mark.skipif(scan.scanner() is None, reason="scancode is not installed (pip install 'smallcoder[licences]')")
-def test_scancode_itself(cache) -> None:
+def test_scancode_itself(monkeypatch, cache) -> None:
     zlib = (
         "This software is provided 'as-is', without any express or implied warranty. In no event will the authors be "
         "held liable for any damages arising from the use of this software.\n\nPermission is granted to anyone to use "
@@ -54,6 +57,9 @@ def test_scancode_itself(cache) -> None:
         "and must not be misrepresented as being the original software.\n3. This notice may not be removed or altered "
         "from any source distribution.\n"
     )
+    gone = subprocess.Popen(["true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="ascii")
+    monkeypatch.setattr(scan, "_child", gone)
     assert license_of_files([zlib]) == "Zlib"
+    assert "licensedcode" not in sys.modules  # its gigabyte is not ours
     assert license_of_files(["All rights reserved. Nobody may use this.\0\ud800 ( ( AND"]) != "MIT"
     assert license_of_files(["a recipe for apple pie"]) is None

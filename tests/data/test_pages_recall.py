@@ -17,6 +17,7 @@ from tests.data.test_pages_stage import record
 pytest.importorskip("fasttext", reason="the extra `quality` is not installed")
 pytest.importorskip("transformers", reason="the extra `quality` is not installed")
 pytest.importorskip("fastwarc", reason="the extra `pages` is not installed")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CODE = [
     "function",

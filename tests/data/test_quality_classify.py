@@ -14,6 +14,7 @@ from tests.data.test_quality import HOSTILE
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 WORDS = [f"w{at}" for at in range(60)]
 CLASSES = {0: "High", 1: "Low", 2: "Medium"}

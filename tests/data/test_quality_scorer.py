@@ -12,6 +12,7 @@ from smallcoder.data.quality import classify, scorer
 from tests.data.conftest import rows
 
 pytest.importorskip("transformers", reason="the extra `quality` is not installed")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 CODE = ["def", "return", "class", "import", "self", "print", "for", "lambda"]
 PROSE = ["sale", "shop", "price", "login", "cookie", "today", "news", "game"]

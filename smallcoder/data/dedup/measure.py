@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from smallcoder.core.intervals import wilson
-from smallcoder.data.dedup.near import Corpus, Sets
+from smallcoder.data.dedup.near import Corpus
 from smallcoder.data.dedup.state import Array
 
 SAMPLE = 2000
@@ -25,8 +25,9 @@ PER_BUCKET = 32
 
 def sample(corpus: Corpus) -> Array:
     """Pairs of nodes to measure on, int64 [2, pairs]; no pair is there twice."""
-    nodes = np.flatnonzero(corpus.state.column("shingles", np.uint32)[corpus.rows])
-    values = corpus.state.column("witness", np.uint32)[corpus.rows[nodes]]
+    rows = corpus.rows
+    nodes = np.flatnonzero(corpus.state.column("shingles", np.uint32)[rows])
+    values = corpus.state.column("witness", np.uint32)[rows[nodes]]
     scattered = values * np.uint32(0x9E3779B1)
     order = np.argsort(scattered, kind="stable")
     bounds = np.flatnonzero(np.diff(scattered[order])) + 1
@@ -43,11 +44,11 @@ def sample(corpus: Corpus) -> Array:
     return np.concatenate(pairs, axis=1)
 
 
-def measure(corpus: Corpus, pairs: Array, threshold: float, roots: Array, sets: Sets) -> dict[str, Any]:
+def measure(corpus: Corpus, pairs: Array, threshold: float, roots: Array) -> dict[str, Any]:
     """`recall, precision, chained` (None where no pair tells), the recall's `interval` and the `pairs` it rests on."""
     from smallcoder.data.dedup.pairs import similarities
 
-    exact = similarities(pairs[0], pairs[1], sets.parts)
+    exact = similarities(pairs[0], pairs[1], corpus.sets.parts)
     pairs, exact = pairs[:, exact > 0], exact[exact > 0]
     weights = 1 / exact
     true = exact >= threshold

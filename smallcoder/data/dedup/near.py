@@ -4,23 +4,31 @@ Nodes are the distinct texts in the order of their hashes, so nothing depends on
 one at a time. A sketch, one byte a permutation, tells most chance pairs before their shingles are made (Li, König,
 b-bit minwise hashing, WWW 2010); it misses a pair at the threshold once in 1 / SKETCH_MISS. Shingle sets lie on disk
 and are mapped; a piece of a band is as long as CHUNK_BYTES of touched pages allow.
+
+On a cluster the bands are joined side by side, one a worker, and compared in slices of SLICE members. What a slice
+finds does not depend on the others, so the groups are the same; only a pair that shares several bands is compared in
+each of them, where one process sees that it is joined already.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import comb
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from smallcoder.core.tables import read_batches
+from smallcoder.data import cluster
 from smallcoder.data.dedup.state import Array, Mapped, State
-from smallcoder.data.engine import BATCH, parallel_map
+from smallcoder.data.engine import spread
+from smallcoder.data.tasks import Task, tasks
 
 SKETCH_MISS = 1e-3
 CHUNK_BYTES = 512 << 20
 FAULT_BYTES = 64 << 10  # what a system maps at one touch
+SLICE = 1 << 17  # members of a band that a worker compares at a time
+PAGE = 1 << 17  # values: tasks put their shingle sets into places a MiB apart, for file systems that write whole pages
 
 Piece = tuple[Array, Array, int]  # of a band, see `pairs.mark`
 
@@ -45,13 +53,27 @@ class Plan:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A table's distinct texts, the nodes; `rows`, int64, has a row for each. What the scan found is in the state."""
+    """A table's distinct texts, the nodes. The state has the row of each (`rows`), and what the scan found of all rows.
+
+    It carries no array, so that it can be sent.
+    """
 
     source: Path
     plan: Plan
     state: State
-    rows: Array
+    nodes: int
     workers: int
+
+    @property
+    def rows(self) -> Array:
+        """The first row in the table of each node, int64. Read from disk."""
+        return self.state.column("rows", np.int64)
+
+    @property
+    def sets(self) -> "Sets":
+        """Raises FileNotFoundError before they were made."""
+        state = self.state
+        return Sets(state.mapped("sets", np.uint64), state.column("starts", np.int64), state.column("sizes", np.int32))
 
 
 @dataclass(frozen=True)
@@ -65,6 +87,15 @@ class Sets:
     @property
     def parts(self) -> tuple[Array, Array, Array]:
         return self.values.array, self.starts, self.sizes
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Members `start` to `stop - 1` of a band."""
+
+    band: int
+    start: int
+    stop: int
 
 
 def band_keys(signatures: Array, bands: int) -> Array:
@@ -91,74 +122,114 @@ def least_alike(permutations: int, jaccard: float) -> int:
     return permutations
 
 
-def groups(corpus: Corpus, sample: Array) -> tuple[Array, Sets, dict[str, int]]:
-    """The root of every node's group, int32; shingle sets of at least the nodes in `sample`; and what it compared."""
-    from smallcoder.data.dedup.pairs import chain
+def groups(corpus: Corpus, sample: Array) -> tuple[Array, dict[str, int]]:
+    """The root of every node's group, int32, and what it compared; makes the sets of at least the nodes in `sample`."""
+    from smallcoder.data.dedup.pairs import join
 
     jaccard = corpus.plan.jaccard
-    wanted = np.zeros(len(corpus.rows), bool)
+    wanted = np.zeros(corpus.nodes, bool)
     wanted[sample] = True
-    parent = np.arange(len(corpus.rows), dtype=np.int32)
+    parent = np.arange(corpus.nodes, dtype=np.int32)
     facts = {"pairs_in_a_band": 0, "sketches_compared": 0, "pairs_compared": 0}
-    for band in range(corpus.plan.bands):
-        members, firsts = _share(corpus, band)
-        facts["pairs_in_a_band"] += int((np.arange(len(members)) - firsts).sum())
+    slices: list[Slice] = []
+    for band, (count, pairs) in spread(partial(_share, corpus), range(corpus.plan.bands)):
+        facts["pairs_in_a_band"] += pairs
+        slices += [Slice(band, at, min(at + SLICE, count)) for at in range(0, count, SLICE)]
         if jaccard is None:
-            chain(parent, members, firsts)
+            members, firsts = _load(corpus.state, band)
+            chained = np.flatnonzero(np.arange(len(members)) > firsts)
+            join(parent, members[chained], members[chained - 1])
     if jaccard is not None:
-        facts["sketches_compared"] = _mark(corpus, jaccard, wanted)
-    sets = _write_sets(corpus, wanted)
+        slices.sort(key=lambda part: (part.band, part.start))
+        facts["sketches_compared"] = _mark_all(corpus, jaccard, slices, wanted)
+    _write_sets(corpus, wanted)
     if jaccard is not None:
-        facts["pairs_compared"] = _connect(corpus, jaccard, sets, parent)
-    return _roots(parent), sets, facts
+        facts["pairs_compared"] = _connect_all(corpus, jaccard, slices, parent)
+    return _roots(parent), facts
 
 
-def _mark(corpus: Corpus, jaccard: float, wanted: Array) -> int:
+def _mark_all(corpus: Corpus, jaccard: float, slices: list[Slice], wanted: Array) -> int:
     """Set `wanted` for the nodes of which a pair is likely, by its sketches; returns how many it compared."""
+    if not cluster.connected():
+        return sum(_mark(corpus, jaccard, wanted, part) for part in slices)
+
+    def apart(part: Slice) -> tuple[int, Array]:
+        own = np.zeros(corpus.nodes, bool)
+        return _mark(corpus, jaccard, own, part), np.flatnonzero(own)
+
+    compared = 0
+    for _, (count, found) in cluster.spread(apart, slices):
+        compared += count
+        wanted[found] = True
+    return compared
+
+
+def _mark(corpus: Corpus, jaccard: float, wanted: Array, part: Slice) -> int:
     from smallcoder.data.dedup.pairs import mark
 
     def weigh(members: Array) -> Array:
         return np.full(len(members), FAULT_BYTES)
 
-    return sum(mark(piece, *sketched, wanted) for piece, sketched in _sketched(corpus, jaccard, weigh))
+    return sum(mark(piece, *sketched, wanted) for piece, sketched in _sketched(corpus, jaccard, part, weigh))
 
 
-def _connect(corpus: Corpus, jaccard: float, sets: Sets, parent: Array) -> int:
+def _connect_all(corpus: Corpus, jaccard: float, slices: list[Slice], parent: Array) -> int:
     """Join in `parent` the pairs with that exact similarity; returns how many it compared."""
+    from smallcoder.data.dedup.pairs import join
+
+    if not cluster.connected():
+        sets = corpus.sets
+        return sum(_connect(corpus, jaccard, sets, parent, part) for part in slices)
+
+    def apart(part: Slice) -> tuple[int, Array, Array]:
+        own = np.arange(corpus.nodes, dtype=np.int32)
+        count = _connect(corpus, jaccard, corpus.sets, own, part)
+        joined = np.flatnonzero(own != np.arange(corpus.nodes)).astype(np.int32)
+        return count, joined, own[joined]
+
+    compared = 0
+    for _, (count, left, right) in cluster.spread(apart, slices):
+        compared += count
+        join(parent, left, right)
+    return compared
+
+
+def _connect(corpus: Corpus, jaccard: float, sets: Sets, parent: Array, part: Slice) -> int:
     from smallcoder.data.dedup.pairs import connect
 
     def weigh(members: Array) -> Array:
         return 8 * sets.sizes[members].astype(np.int64) + 2 * FAULT_BYTES
 
     compared = 0
-    for piece, sketched in _sketched(corpus, jaccard, weigh):
+    for piece, sketched in _sketched(corpus, jaccard, part, weigh):
         compared += connect(parent, piece, sketched, sets.parts, jaccard)
         sets.values.release()
     return compared
 
 
 def _sketched(
-    corpus: Corpus, jaccard: float, weigh: Callable[[Array], Array]
+    corpus: Corpus, jaccard: float, part: Slice, weigh: Callable[[Array], Array]
 ) -> Iterator[tuple[Piece, tuple[Array, int]]]:
-    """The pieces of all bands, the sketches of each one's members, and in how many bytes two of them must agree.
+    """The pieces of a slice, the sketches of each one's members, and in how many bytes two of them must agree.
 
     weigh: the bytes of memory that each of some members touches.
     """
-    sketches = corpus.state.mapped("sketches", np.uint8)
+    sketches, rows = corpus.state.mapped("sketches", np.uint8), corpus.state.mapped("rows", np.int64)
     by_row = sketches.array.reshape(-1, corpus.plan.permutations)
     least = least_alike(corpus.plan.permutations, jaccard)
-    for band in range(corpus.plan.bands):
-        members, firsts = _load(corpus.state, band)
-        for piece in _pieces(members, firsts, weigh(members)):
-            yield piece, (by_row[corpus.rows[piece[0]]], least)
-            sketches.release()
+    for piece in _pieces(*_load(corpus.state, part.band), part, weigh):
+        yield piece, (by_row[rows.array[piece[0]]], least)
+        sketches.release()
 
 
-def _share(corpus: Corpus, band: int) -> tuple[Array, Array]:
-    """The nodes that share the band with another, in the form of `pairs`, and a copy of it in the state."""
-    state = corpus.state
-    counts = state.column("shingles", np.uint32)[corpus.rows]
-    keys = state.column(f"band{band}", np.uint64)[corpus.rows]
+def _share(corpus: Corpus, band: int) -> tuple[int, int]:
+    """Write the nodes that share the band with another to the state, in the form of `pairs`.
+
+    Returns how many, and how many pairs that makes.
+    """
+    state, rows = corpus.state, corpus.rows
+    counts = state.column("shingles", np.uint32)[rows]
+    keys = state.column(f"band{band}", np.uint64)[rows]
     order = np.argsort(keys)
     order = order[counts[order] > 0]
     same = keys[order[1:]] == keys[order[:-1]]
@@ -170,58 +241,83 @@ def _share(corpus: Corpus, band: int) -> tuple[Array, Array]:
     keys = keys[shared]
     starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1])) if len(keys) else np.zeros(0, np.int64)
     firsts = np.repeat(starts, np.diff(np.append(starts, len(keys)))).astype(np.int32)
-    members = shared.astype(np.int32)
-    state.append(f"members{band}", members)
-    state.append(f"firsts{band}", firsts)
-    return members, firsts
+    state.put(f"members{band}", shared.astype(np.int32))
+    state.put(f"firsts{band}", firsts)
+    return len(shared), int((np.arange(len(shared)) - firsts).sum())
 
 
 def _load(state: State, band: int) -> tuple[Array, Array]:
-    """What `_share` returned."""
+    """The members and the firsts of a band."""
     return state.column(f"members{band}", np.int32), state.column(f"firsts{band}", np.int32)
 
 
-def _pieces(members: Array, firsts: Array, weights: Array) -> Iterator[Piece]:
-    """The band in pieces of CHUNK_BYTES, each preceded by the WINDOW members before it; and where its own begin."""
+def _pieces(members: Array, firsts: Array, part: Slice, weigh: Callable[[Array], Array]) -> Iterator[Piece]:
+    """The slice in pieces of CHUNK_BYTES, each preceded by the WINDOW members before it; and where its own begin."""
     from smallcoder.data.dedup.pairs import WINDOW
 
-    ends = np.cumsum(weights)
-    start = 0
-    while start < len(members):
-        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + CHUNK_BYTES)))
+    start = part.start
+    ends = np.cumsum(weigh(members[start : part.stop]))
+    while start < part.stop:
+        before = ends[start - part.start - 1] if start > part.start else 0
+        stop = part.start + max(start - part.start + 1, int(np.searchsorted(ends, before + CHUNK_BYTES)))
         halo = max(0, start - WINDOW)
         yield members[halo:stop], np.maximum(firsts[halo:stop] - halo, 0), start - halo
         start = stop
 
 
-def _write_sets(corpus: Corpus, wanted: Array) -> Sets:
-    """Make the shingle sets of the wanted nodes, in the order of the table."""
-    from smallcoder.data.kernels import buffers, shingle_sets
+def _write_sets(corpus: Corpus, wanted: Array) -> None:
+    """Make the shingle sets of the wanted nodes, as `corpus.sets` has them.
 
-    rows = corpus.rows
+    A set has no more values than its text has shingles, so every task knows its place before any has run.
+    """
+    state, rows = corpus.state, corpus.rows
     nodes = np.flatnonzero(wanted)
     nodes = nodes[np.argsort(rows[nodes])]
-    wanted_rows = rows[nodes]
-    sizes = np.zeros(len(rows), np.int32)
+    rows = rows[nodes]
+    ends = np.append(0, np.cumsum(state.column("shingles", np.uint32)[rows], dtype=np.int64))
+    state.put("wanted", rows)
+    parts: list[_Part] = []
+    place = 0
+    for task in tasks(corpus.source):
+        first, last = map(int, np.searchsorted(rows, (task.row, task.row + task.rows)))
+        if last > first:
+            parts.append(_Part(task, first, last, place))
+            place += -(-int(ends[last] - ends[first]) // PAGE) * PAGE
+    starts, sizes = np.zeros(corpus.nodes, np.int64), np.zeros(corpus.nodes, np.int32)
+    for part, found in spread(partial(_sets, corpus), parts, corpus.workers):
+        members = nodes[part.first : part.last]
+        sizes[members] = found
+        starts[members] = part.place + np.cumsum(found, dtype=np.int64) - found
+    state.put("starts", starts)
+    state.put("sizes", sizes)
 
-    def batches() -> Iterator[tuple[Array, pa.RecordBatch]]:
-        row = 0
-        for batch in read_batches(corpus.source, ["text"], BATCH):
-            first, last = np.searchsorted(wanted_rows, (row, row + batch.num_rows))
-            if last > first:
-                yield nodes[first:last], batch.take(pa.array(wanted_rows[first:last] - row))
-            row += batch.num_rows
 
-    def sets(item: tuple[Array, pa.RecordBatch]) -> tuple[Array, Array]:
-        return shingle_sets(*buffers(item[1].column("text")), corpus.plan.shingle)
+@dataclass(frozen=True)
+class _Part:
+    """A task, which of the wanted rows are in it, and where in the column its sets begin."""
 
-    if len(nodes):
-        for (members, _), (found, bounds) in parallel_map(sets, batches(), corpus.workers):
-            corpus.state.append("sets", found)
-            sizes[members] = np.diff(bounds)
-    starts = np.zeros(len(rows), np.int64)
-    starts[nodes[1:]] = np.cumsum(sizes[nodes], dtype=np.int64)[:-1]
-    return Sets(corpus.state.mapped("sets", np.uint64), starts, sizes)
+    task: Task
+    first: int
+    last: int
+    place: int
+
+
+def _sets(corpus: Corpus, part: _Part) -> Array:
+    """Put the sets of a task's wanted rows; returns their sizes, int32."""
+    from smallcoder.data.kernels import buffers, shingle_sets
+
+    wanted = corpus.state.column("wanted", np.int64, part.first, part.last)
+    sizes = []
+    place = part.place
+    for row, batch in part.task.batches(["text"]):
+        first, last = np.searchsorted(wanted, (row, row + batch.num_rows))
+        if last > first:
+            texts = batch.take(pa.array(wanted[first:last] - row)).column("text")
+            found, bounds = shingle_sets(*buffers(texts), corpus.plan.shingle)
+            corpus.state.put("sets", found, place)
+            place += len(found)
+            sizes.append(np.diff(bounds).astype(np.int32))
+    return np.concatenate(sizes)
 
 
 def _roots(parent: Array) -> Array:

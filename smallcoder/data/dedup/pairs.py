@@ -81,12 +81,11 @@ def connect(
 
 
 @compiled
-def chain(parent: Array, members: Array, firsts: Array) -> None:
-    """Join in `parent` all members of every bucket, without a look at them."""
-    for i in range(len(members)):
-        if i > firsts[i]:
-            left, right = find_root(parent, members[i]), find_root(parent, members[i - 1])
-            parent[max(left, right)] = min(left, right)
+def join(parent: Array, left: Array, right: Array) -> None:
+    """Join in `parent` the pairs (left[k], right[k]), without a look at them."""
+    for k in range(len(left)):
+        one, two = find_root(parent, left[k]), find_root(parent, right[k])
+        parent[max(one, two)] = min(one, two)
 
 
 @compiled

@@ -10,27 +10,30 @@ Cells of about 1,000 documents up to a million of them, of the root of their num
 1.5 from there, and below it is the model's. Pairs across cells are missed. Memory: the model, 1 GiB of vectors to
 train the cells on, the largest cell, and 90 bytes a document; tokens and vectors are on disk (`state`). Documents are
 embedded in batches of like length in an order of their own, so the result does not depend on that of the rows; another
-device or another version of torch can move a similarity across the threshold by rounding.
+device or another version of torch can move a similarity across the threshold by rounding. On a cluster only the tables
+are written there: the driver embeds and compares.
 """
 
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from math import isqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from pydantic import Field
 
 from smallcoder.core.errors import EmptyError
 from smallcoder.core.progress import track
-from smallcoder.core.records import DOCUMENT
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
-from smallcoder.core.tables import Sieve, read_batches
+from smallcoder.core.tables import read_batches
 from smallcoder.data.dedup.choice import preferred
 from smallcoder.data.dedup.state import Array, Mapped, State
 from smallcoder.data.embedding import load_embedder, token_ids, unit_vectors
-from smallcoder.data.engine import BATCH
+from smallcoder.data.engine import BATCH, sift_rows
+from smallcoder.data.judged import Judged
 
 EMBEDDED = 32  # documents the model sees at a time
 CELL = 1000  # documents
@@ -61,14 +64,16 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         cells = _cells(config, vectors, ranks[order], dimension)
         dropped = np.zeros(len(lengths), bool)
         dropped[order] = _duplicates(vectors, cells, ranks[order], dimension, config.cosine)
+        state.put("dropped", dropped)
+        facts = sift_rows(partial(judge, state), source, out, "semantic dedup")
     sizes = np.bincount(cells)
-    with Sieve(out, DOCUMENT) as sieve:
-        start = 0
-        for batch in read_batches(source):
-            marks = dropped[start : start + batch.num_rows].tolist()
-            sieve.put(batch, ["semantic_duplicate" if mark else None for mark in marks])
-            start += batch.num_rows
-        return {**sieve.close(), "cells": len(sizes), "largest_cell": int(sizes.max()), "dimension": dimension}
+    return {**facts, "cells": len(sizes), "largest_cell": int(sizes.max()), "dimension": dimension}
+
+
+def judge(state: State, row: int, batch: pa.RecordBatch) -> Judged:
+    """Judge a DOCUMENT batch that begins at that row by the column `dropped`."""
+    dropped = state.column("dropped", np.bool_, row, row + batch.num_rows)
+    return Judged(batch, ["semantic_duplicate" if mark else None for mark in dropped])
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
@@ -80,9 +85,9 @@ def _tokenize(source: Path, tokenizer: Any, most: int, state: State) -> Array:
     """Token ids of all documents into the column `tokens`; returns how many each has, int64, at least one."""
     lengths = []
     for batch in track(read_batches(source, ["text"], BATCH), "tokens", unit="batches"):
-        for ids in token_ids(tokenizer, batch.column("text").to_pylist(), most):
-            state.append("tokens", np.array(ids, np.int32))
-            lengths.append(len(ids))
+        found = token_ids(tokenizer, batch.column("text").to_pylist(), most)
+        state.append("tokens", np.concatenate(found, dtype=np.int32))
+        lengths += map(len, found)
     if not lengths:
         raise EmptyError(f"{source} holds no document", "look at what the stages before dropped")
     return np.array(lengths)

@@ -18,11 +18,12 @@ recall and precision (`measure`).
 Memory: about 60 bytes a document, the rest is on disk while the stage runs (`state`): 250 bytes a document, and 8 bytes
 a shingle of those that have a likely pair. So 2.5 GiB hold about 30 million documents. Cost is linear whatever the
 buckets (`pairs`): 70 to 90 MB a CPU-second from reading to writing. The result depends neither on the order of the rows
-nor on `workers`, which are threads.
+nor on `workers`, which are threads, nor on whether a cluster does the work. There the workers read, hash, join the
+bands, verify and write; the driver holds the 60 bytes a document, and each worker that joins a band 40.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from math import ceil, log, log1p
 from pathlib import Path
 from typing import Literal
@@ -33,13 +34,13 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from smallcoder.core.errors import EmptyError
 from smallcoder.core.progress import track
-from smallcoder.core.records import DOCUMENT
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.core.tables import Sieve, read_batches
 from smallcoder.data.dedup import measure, near
 from smallcoder.data.dedup.choice import choose
 from smallcoder.data.dedup.state import Array, State
-from smallcoder.data.engine import BATCH, parallel_map
+from smallcoder.data.engine import sift_rows, spread
+from smallcoder.data.judged import Judged
+from smallcoder.data.tasks import Task, tasks
 
 RECALL = 0.99
 MOST_PERMUTATIONS = 128
@@ -71,20 +72,21 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     plan = _plan(config)
     with State(out / "state") as state:
         scan(source, plan, state, config.workers)
-        nodes, rows = distinct(state)
-        corpus = near.Corpus(source, plan, state, rows, config.workers)
+        nodes, count = distinct(state)
+        corpus = near.Corpus(source, plan, state, count, config.workers)
         pairs = measure.sample(corpus)
-        roots, sets, compared = near.groups(corpus, np.unique(pairs))
-        measured = measure.measure(corpus, pairs, config.jaccard, roots, sets)
+        roots, compared = near.groups(corpus, np.unique(pairs))
+        measured = measure.measure(corpus, pairs, config.jaccard, roots)
+        state.put("choices", choose(source, nodes, roots))
+        facts = sift_rows(partial(judge, state), source, out, "dedup")
     groups = int((np.bincount(roots) > 1).sum())
-    facts = {"bands": plan.bands, "rows": plan.rows, "near_groups": groups, **compared, "measured": measured}
-    choices = choose(source, nodes, roots)
-    with Sieve(out, DOCUMENT) as sieve:
-        start = 0
-        for batch in read_batches(source, batch_rows=BATCH):
-            sieve.put(batch, REASONS.take(pa.array(choices[start : start + batch.num_rows])).to_pylist())
-            start += batch.num_rows
-        return {**sieve.close(), **facts}
+    return {**facts, "bands": plan.bands, "rows": plan.rows, "near_groups": groups, **compared, "measured": measured}
+
+
+def judge(state: State, row: int, batch: pa.RecordBatch) -> Judged:
+    """Judge a DOCUMENT batch that begins at that row by the column `choices`."""
+    choices = state.column("choices", np.uint8, row, row + batch.num_rows)
+    return Judged(batch, REASONS.take(pa.array(choices)).to_pylist())
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
@@ -117,42 +119,48 @@ def scan(source: Path, plan: near.Plan, state: State, workers: int) -> None:
 
     The witness is the minimum under one more permutation, for the sample of `measure`. Raises EmptyError.
     """
+    found = tasks(source)
+    if not found:
+        raise EmptyError(f"{source} holds no document", "look at what the stages before dropped")
+    scanned = spread(partial(columns, plan), found, workers)
+    for task, parts in track(scanned, "dedup", len(found), "tasks"):
+        for name, values in parts.items():
+            state.put(name, values, task.row)
+
+
+def columns(plan: near.Plan, task: Task) -> dict[str, Array]:
+    """What `scan` writes of a task's rows."""
     from smallcoder.data.kernels import buffers, signatures, text_keys
 
     a, b = permutations(plan.permutations + 1, plan.seed)
-
-    def columns(batch: pa.RecordBatch) -> Iterator[tuple[str, Array]]:
+    found: dict[str, list[Array]] = {}
+    for _, batch in task.batches(["text"]):
         texts = buffers(batch.column("text"))
-        yield "keys", text_keys(*texts)
-        found, shingles = signatures(*texts, a, b, plan.shingle)
-        yield "shingles", shingles.astype(np.uint32)
-        yield "witness", found[:, -1]
-        found = found[:, :-1]
+        minima, shingles = signatures(*texts, a, b, plan.shingle)
+        parts = {"keys": text_keys(*texts), "shingles": shingles.astype(np.uint32), "witness": minima[:, -1]}
+        minima = minima[:, :-1]
         if plan.jaccard is not None:
-            yield "sketches", found.astype(np.uint8)
-        for band, keys in enumerate(near.band_keys(found, plan.bands)):
-            yield f"band{band}", keys
-
-    batches = read_batches(source, ["text"], BATCH)
-    scanned = parallel_map(lambda batch: list(columns(batch)), batches, workers)
-    empty = True
-    for _, found in track(scanned, "dedup", unit="batches"):
-        empty = False
-        for name, values in found:
-            state.append(name, values)
-    if empty:
-        raise EmptyError(f"{source} holds no document", "look at what the stages before dropped")
+            parts["sketches"] = minima.astype(np.uint8)
+        parts |= {f"band{band}": keys for band, keys in enumerate(near.band_keys(minima, plan.bands))}
+        for name, values in parts.items():
+            found.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in found.items()}
 
 
-def distinct(state: State) -> tuple[Array, Array]:
-    """For every row its node, int32: the rank of its text's hash; for every node the first of its rows, int64."""
+def distinct(state: State) -> tuple[Array, int]:
+    """For every row its node, int32: the rank of its text's hash; and how many nodes there are.
+
+    Writes the column `rows`: for every node the first of its rows, int64.
+    """
     keys = state.column("keys", np.uint64).reshape(-1, 2)
     order = np.lexsort((keys[:, 1], keys[:, 0]))
     keys = keys[order]
     new = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))
     nodes = np.empty(len(order), np.int32)
     nodes[order] = np.cumsum(new, dtype=np.int32) - 1
-    return nodes, order[new]
+    rows = order[new]
+    state.put("rows", rows)
+    return nodes, len(rows)
 
 
 def _plan(config: Config) -> near.Plan:

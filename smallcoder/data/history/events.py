@@ -8,7 +8,8 @@ StarCoder2 writes it: issues in `threads.py`, pull requests in `pulls.py`, which
 `repositories` maps "owner/name" to a folder with its git repository, for base files and diffs. The licence is that of
 the repository at the base, else what the event says, else null: GH Archive tells few. An issue's own text stands under
 GitHub's terms. A line that cannot be read counts in `lines` of the facts (`broken`, `too_long`, `odd`, `old_format`)
-and stops nothing; neither does a file that breaks off (`broken_files`). The text of a dropped record is its title.
+and stops nothing; neither does a file that breaks off (`broken_files`); a server that does not answer stops the run,
+since what it holds would be missing. The text of a dropped record is its title.
 
 The same threads come out whatever the order of the files. Two passes, about 100 MB of unpacked events a CPU-second
 (perf/history.py); disk for the texts of all events kept; memory for a 256th of them, or for about 64 MB where there is
@@ -42,7 +43,7 @@ from smallcoder.data.history.repository import Repository, opened
 from smallcoder.data.history.threads import KINDS, Record, Thread, issue, recorded, thread
 from smallcoder.data.licenses import normal_form
 from smallcoder.data.read.files import batched
-from smallcoder.data.read.places import Place, decompressed, fingerprint, places, stored
+from smallcoder.data.read.places import Place, UnreachableError, decompressed, fingerprint, places, stored
 from smallcoder.data.read.tables import lines
 
 ENDINGS = tuple(kind + packed for kind in (".json", ".jsonl") for packed in ("", ".gz", ".zst"))
@@ -131,6 +132,8 @@ def _lines(found: list[Place], counts: Counter[str]) -> Iterator[bytes]:
                         yield line
                     elif line.strip():
                         counts["other"] += 1
+            except UnreachableError:
+                raise
             except InputError:  # cut short or damaged: what came before is good
                 counts["broken_files"] += 1
 

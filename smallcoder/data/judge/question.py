@@ -15,7 +15,8 @@ from typing import Any
 from smallcoder.core.errors import InputError
 from smallcoder.core.recipe import nearest
 
-OBJECT = 2000  # characters of the longest object that is looked at
+TAIL = 1 << 15  # characters at an answer's end that are looked at
+DECODER = json.JSONDecoder()
 WORDS = {"true": 1, "false": 0, "yes": 1, "no": 0}
 
 
@@ -57,13 +58,16 @@ class Question:
 
 
 def _last_object(answer: str) -> Any:
-    """The last JSON object of a text, None without one."""
-    end = answer.rfind("}")
-    at = answer.rfind("{", max(0, end - OBJECT), end + 1) if end >= 0 else -1
-    try:
-        return json.loads(answer[at : end + 1]) if at >= 0 else None
-    except (ValueError, RecursionError):
-        return None
+    """The last JSON object of a text, None without one. An object inside another is no object of the text."""
+    answer = answer[-TAIL:]
+    found, at = None, answer.find("{")
+    while at >= 0:
+        try:
+            found, end = DECODER.raw_decode(answer, at)
+        except (ValueError, RecursionError):  # a brace of the prose
+            end = at + 1
+        at = answer.find("{", end)
+    return found
 
 
 def load_question(name: str) -> Question:

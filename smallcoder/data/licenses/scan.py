@@ -1,27 +1,33 @@
 """What only scancode can tell of a licence text, kept on disk so that each text is scanned once.
 
-scancode-toolkit-mini (extra `licences`, 576 MB) compares a text with 40,000 licence texts and notices. It runs in this
-process: its index takes 4 CPU-seconds and 1.3 GiB of memory from the first text on, a text a fifth of a second. So it
-is for LICENSE files only, and only where phrases settle nothing. Answers are files named by the text's hash under
-`$XDG_CACHE_HOME/smallcoder/licences/VERSION` (`~/.cache` without that variable); one that cannot be written or read is
-done without. Without the extra, every answer is None.
+scancode-toolkit-mini (extra `licences`, 576 MB) compares a text with 40,000 licence texts and notices. It runs in a
+child process that ends after IDLE seconds without a question (`scancode`): its index takes 4 CPU-seconds and 1.1 GB of
+memory, a text a fifth of a second. So it is for LICENSE files only, and only where phrases settle nothing. Answers are
+files named by the text's hash under `$XDG_CACHE_HOME/smallcoder/licences/VERSION` (`~/.cache` without that variable);
+one that cannot be written or read is done without. Without the extra, every answer is None.
 """
 
+import atexit
+import json
 import os
-import warnings
+import subprocess
+import sys
+import threading
 from contextlib import suppress
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from smallcoder.data.licenses.expressions import all_of, normal_form
+from smallcoder.core.errors import ToolError
+from smallcoder.data.licenses.expressions import normal_form
 
 PACKAGE = "scancode-toolkit-mini"
 REMEDY = "pip install 'smallcoder[licences]'"
-# Matches that say only that there is something about licences here.
-EMPTY = {"LicenseRef-scancode-unknown-license-reference", "LicenseRef-scancode-unknown-spdx"}
-UNKNOWN = {"LicenseRef-scancode-unknown", "LicenseRef-scancode-free-unknown"}
+IDLE = 20  # seconds
+
+_asking = threading.Lock()
+_child: "subprocess.Popen[str] | None" = None
 
 
 @cache
@@ -58,24 +64,25 @@ def _folder(name: str) -> Path:
 
 
 def _detect(text: str) -> str | None:
-    _load()
-    from licensedcode.cache import build_spdx_license_expression, get_licensing  # pyright: ignore[reportMissingImports]
-    from licensedcode.detection import detect_licenses  # pyright: ignore[reportMissingImports]
-
-    found: set[str] = set()
-    for detection in detect_licenses(query_string=text):
-        if detection.license_expression:  # without one it is a clue, no licence
-            found.add(str(build_spdx_license_expression(detection.license_expression, licensing=get_licensing())))
-    found -= EMPTY
-    return None if any(word in license for license in found for word in UNKNOWN) else all_of(found)
-
-
-@cache
-def _load() -> None:
-    """Import scancode without its warning about libmagic, which is not used here, and its empty temporary folder."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import licensedcode.detection  # noqa: F401  # pyright: ignore[reportMissingImports]
-        import scancode_config  # pyright: ignore[reportMissingImports]
-    with suppress(OSError):
-        Path(scancode_config.scancode_temp_dir).rmdir()
+    """What the child says, started where there is none. Raises ToolError where it dies of the question."""
+    global _child  # noqa: PLW0603 - one a process
+    with _asking:
+        for _ in range(2):  # one that was asked nothing for long has ended, perhaps just now
+            if _child is None or _child.poll() is not None:
+                _child = subprocess.Popen(
+                    [sys.executable, "-m", "smallcoder.data.licenses.scancode", str(IDLE)],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    encoding="ascii",
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+                )
+                atexit.register(_child.kill)
+            assert _child.stdin
+            assert _child.stdout
+            with suppress(BrokenPipeError):
+                _child.stdin.write(json.dumps(text) + "\n")
+                _child.stdin.flush()
+            if answer := _child.stdout.readline():
+                return json.loads(answer)
+            _child.wait()
+    raise ToolError("scancode ended without an answer", "see above; it needs 1.4 GB of memory")

@@ -54,7 +54,7 @@ class Config(StageConfig):
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. Raises InputError for a wrong policy."""
     policy = load_policy(config.policy)
-    facts, counts = sift(partial(judge, policy), inputs["documents"], out, "licenses")
+    facts, counts = sift(partial(judge, policy), inputs["documents"], out, "licenses", processes=True)
     tables: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for key, count in counts.items():
         table, name, unit = key.split("\t")

@@ -149,9 +149,10 @@ def _rows(config: Config, inputs: Inputs) -> Iterator[Labelled]:
 
 def speller(folder: Path) -> Callable[[Sequence[str | None]], list[str]]:
     """How texts become lines for the classifier of a folder: as tokens where it holds a tokenizer, else as words."""
-    from smallcoder.data.quality.words import one_line, token_lines
+    from smallcoder.data.quality.words import load_tokenizer, one_line, token_lines
 
-    return partial(token_lines, folder / TOKENIZER) if (folder / TOKENIZER).is_file() else one_line
+    path = folder / TOKENIZER
+    return partial(token_lines, load_tokenizer(path)) if path.is_file() else one_line
 
 
 def _copy_tokenizer(source: Path, folder: Path) -> None:

@@ -95,11 +95,10 @@ class Plan:
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped, reasons `low_quality` and `unscored`; write the score into `quality`."""
-    plan = _plan(config, inputs)
     try:
-        workers = config.workers
+        plan, workers = _plan(config, inputs), config.workers
         facts, counts = sift(partial(judge, plan), inputs["documents"], out, "quality", workers=workers, processes=True)
-    finally:
+    finally:  # they are named by folders, which a later run may fill anew
         _scores.cache_clear()
         _classifier.cache_clear()
     return {**facts, **_facts(plan, counts)}

@@ -15,7 +15,6 @@ DeepSeek-Coder-V2 train fastText on those of a byte-pair encoding. That reads 2 
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -53,17 +52,17 @@ def one_line(texts: Sequence[str | None]) -> list[str]:
     return [data[start:end].decode() for start, end in zip([0, *ends.tolist()], ends.tolist(), strict=False)]
 
 
-def token_lines(tokenizer: Path, texts: Sequence[str | None]) -> list[str]:
-    """The tokens of the head of each text as numbers with single spaces between them, by a tokenizer.json."""
-    known = _tokenizer(tokenizer)
+def token_lines(tokenizer: Any, texts: Sequence[str | None]) -> list[str]:
+    """The tokens of the head of each text as numbers with single spaces between them."""
     heads = [(text or "")[:CHARACTERS].encode("utf-8", "replace").decode() for text in texts]
     return [
-        " ".join(map(str, known.encode(head, add_special_tokens=False).ids)) if head.strip() else "" for head in heads
+        " ".join(map(str, tokenizer.encode(head, add_special_tokens=False).ids)) if head.strip() else ""
+        for head in heads
     ]
 
 
-@lru_cache(maxsize=1)
-def _tokenizer(path: Path) -> Any:
+def load_tokenizer(path: Path) -> Any:
+    """What `token_lines` takes, of a tokenizer.json. Raises InputError."""
     from tokenizers import Tokenizer
 
     try:

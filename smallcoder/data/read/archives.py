@@ -18,7 +18,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from email import message_from_string
@@ -84,9 +84,14 @@ class About:
     top: str
 
 
-def batches(source: str, config: Config) -> Iterator[list[Row]]:
-    """Rows of all members in their order. Raises InputError where an archive is missing or damaged."""
-    return loaded(files(source, config), config)
+def parts(source: str) -> list[Place]:
+    """The archives of a source. Raises InputError where there is none."""
+    return places(source, ENDINGS)
+
+
+def batches(source: str, parts: Iterable[Place], config: Config) -> Iterator[list[Row]]:
+    """Rows of all members of some archives in their order. Raises InputError where one is damaged."""
+    return loaded(_files(source, parts, config), config)
 
 
 def expect(source: str, config: Config) -> Size:
@@ -99,9 +104,8 @@ def outside(source: str) -> dict[str, str]:
     return {source: fingerprint(source, ENDINGS)}
 
 
-def files(source: str, config: Config) -> Iterator[SourceFile]:
-    """The source files of the archives with what they hold."""
-    for place in places(source, ENDINGS):
+def _files(source: str, parts: Iterable[Place], config: Config) -> Iterator[SourceFile]:
+    for place in parts:
         about = _about(place)
         for path, reason, data in _judged(place, about.top, config):
             yield SourceFile(place.name, about.repo, about.revision, path, about.license, source, reason, data)
@@ -230,6 +234,8 @@ def _unzipped(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: _Budget, 
             while len(data) < limit and (piece := file.read(PIECE)):
                 budget.spend(len(piece))
                 data += piece
+    except SmallcoderError:
+        raise
     except DAMAGE:
         return None
     return bytes(data[:limit])

@@ -12,10 +12,11 @@ import io
 import re
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 from smallcoder.core.errors import InputError
-from smallcoder.data.read.places import storage
+from smallcoder.data.read.places import patiently, storage
 
 IN_FLIGHT = 16  # fetches wait for the network, not for a core
 ID = re.compile(r"[0-9a-fA-F]{8,128}")  # a hash: it can name nothing outside the base
@@ -60,7 +61,9 @@ class Blobs:
         for name in (blob_id, f"{blob_id}.gz"):
             with storage(f"{self.base}/{name}"):
                 try:
-                    return self.system.cat_file(f"{self.folder}/{name}", 0, limit)
+                    return patiently(
+                        f"{self.base}/{name}", partial(self.system.cat_file, f"{self.folder}/{name}", 0, limit)
+                    )
                 except FileNotFoundError:
                     continue
         return None

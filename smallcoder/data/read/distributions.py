@@ -17,7 +17,12 @@ from smallcoder.data.read.files import SourceFile, loaded, measured, unwanted
 NAME = "python:site-packages"
 
 
-def batches(source: str, config: Config) -> Iterator[list[Row]]:
+def parts(source: str) -> list[str]:
+    """One: they are read together."""
+    return [source]
+
+
+def batches(source: str, parts: Iterable[str], config: Config) -> Iterator[list[Row]]:
     """Rows of their source files, distribution by distribution, in the order of their paths."""
     return loaded(_files(config, license_of), config)
 

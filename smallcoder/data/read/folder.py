@@ -8,7 +8,7 @@ and virtual environments are passed over, and links are not followed.
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
 from pathlib import Path
 
@@ -19,17 +19,23 @@ from smallcoder.data.read.files import SourceFile, is_license, loaded, measured,
 
 ROOT_MARKS = (".git", "pyproject.toml", "setup.py")
 COMMIT = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")  # SHA-1 or SHA-256
+Part = tuple[Path, bool]  # a repository, and whether its sub-folders belong to it
 HOPS = 5  # from one symbolic ref to the next, as git allows
 
 
-def batches(source: str, config: Config) -> Iterator[list[Row]]:
-    """Rows of the source files of every repository in the order of their paths."""
-    return loaded(_files(source, config, license_of), config)
+def parts(source: str) -> list[Part]:
+    """The repositories of a folder."""
+    return repositories(Path(source).expanduser())
+
+
+def batches(source: str, parts: Iterable[Part], config: Config) -> Iterator[list[Row]]:
+    """Rows of the source files of some repositories in the order of their paths."""
+    return loaded(_files(source, parts, config, license_of), config)
 
 
 def expect(source: str, config: Config) -> Size:
     """Number and bytes of the files to be opened."""
-    return measured(_files(source, config, lambda _: None))
+    return measured(_files(source, parts(source), config, lambda _: None))
 
 
 def outside(source: str) -> dict[str, str]:
@@ -39,9 +45,11 @@ def outside(source: str) -> dict[str, str]:
     return {source: blake2b("\n".join((fingerprint(folder), *commits)).encode(), digest_size=8).hexdigest()}
 
 
-def _files(source: str, config: Config, license_of: Callable[[Path], str | None]) -> Iterator[SourceFile]:
-    folder, skip = Path(source).expanduser(), frozenset(config.skip)
-    for repository, deep in repositories(folder):
+def _files(
+    source: str, parts: Iterable[Part], config: Config, license_of: Callable[[Path], str | None]
+) -> Iterator[SourceFile]:
+    skip = frozenset(config.skip)
+    for repository, deep in parts:
         license, revision = license_of(repository), commit_of(repository)
         name = repository.resolve().name
         for location, path in walk(repository, deep):
@@ -49,8 +57,8 @@ def _files(source: str, config: Config, license_of: Callable[[Path], str | None]
                 yield SourceFile(location, name, revision, path, license, source, unwanted(path, skip))
 
 
-def repositories(folder: Path) -> list[tuple[Path, bool]]:
-    """The repositories of a folder, and whether their sub-folders belong to them."""
+def repositories(folder: Path) -> list[Part]:
+    """The repositories of a folder."""
     if any((folder / mark).exists() for mark in ROOT_MARKS):
         return [(folder, True)]
     inner = [

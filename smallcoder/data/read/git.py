@@ -9,7 +9,7 @@ objects that are not there (partial clones) are not followed or fetched. Needs t
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from smallcoder.data.read.config import Config, Row
 from smallcoder.data.read.files import SourceFile, is_license, loaded, unwanted, visible
 
 PREFIX = "git:"
+Part = tuple[Path, str]  # a folder and a revision
 MAX_FILES = 5_000_000  # ten times the largest known; a few trees that hold one another can list billions
 LICENSE_BYTES = 1 << 18
 PIECE = 1 << 16
@@ -37,9 +38,14 @@ class Entry:
     size: int
 
 
-def batches(source: str, config: Config) -> Iterator[list[Row]]:
+def parts(source: str) -> list[Part]:
+    """The folder and the revision, one. Raises InputError where there is no such folder."""
+    return [located(source)]
+
+
+def batches(source: str, parts: Iterable[Part], config: Config) -> Iterator[list[Row]]:
     """Rows of the files in git's order of paths. Raises InputError where there is no such repository or revision."""
-    return loaded(files(source, config), config)
+    return loaded((file for part in parts for file in _files(source, *part, config)), config)
 
 
 def expect(source: str, config: Config) -> Size:
@@ -56,9 +62,8 @@ def outside(source: str) -> dict[str, str]:
     return {source: commit_of(*located(source))}
 
 
-def files(source: str, config: Config) -> Iterator[SourceFile]:
+def _files(source: str, folder: Path, revision: str, config: Config) -> Iterator[SourceFile]:
     """The source files of the revision with what they hold."""
-    folder, revision = located(source)
     commit = commit_of(folder, revision)
     whole = folder.resolve()
     name = (whole.parent if whole.name == ".git" else whole).name.removesuffix(".git")
@@ -73,7 +78,7 @@ def files(source: str, config: Config) -> Iterator[SourceFile]:
             yield SourceFile(str(folder), name, commit, entry.path, license, source, reason, data)
 
 
-def located(source: str) -> tuple[Path, str]:
+def located(source: str) -> Part:
     """The folder and the revision. A folder may have "@" in its name: the first one after a folder divides them."""
     text = source.removeprefix(PREFIX)
     ends = [at for at, letter in enumerate(text) if letter == "@"]

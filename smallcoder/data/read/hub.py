@@ -6,7 +6,7 @@ The split is `train` where none is named. Nothing is downloaded as a whole and n
 columns mean is in `columns.py`. A hub may ask for a login (`hf auth login`) and to accept terms on its page first.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,13 +40,17 @@ def parsed(source: str) -> Dataset:
     return Dataset(name, config or None, split or "train")
 
 
-def batches(source: str, config: Config) -> Iterator[list[Row]]:
+def parts(source: str) -> list[Dataset]:
+    """The data set, one: it streams. Raises InputError for a source without a name."""
+    return [parsed(source)]
+
+
+def batches(source: str, parts: Iterable[Dataset], config: Config) -> Iterator[list[Row]]:
     """Rows of a split in its order. Raises InputError where it cannot be reached, ToolError without the library."""
-    yield from columns.batches(_records(source), source, config)
+    yield from columns.batches((record for part in parts for record in _records(source, part)), source, config)
 
 
-def _records(source: str) -> Iterator[tuple[str, Record]]:
-    found = parsed(source)
+def _records(source: str, found: Dataset) -> Iterator[tuple[str, Record]]:
     with storage(source):
         rows = _library().load_dataset(found.name, found.config, split=found.split, streaming=True)
         chosen = columns.wanted(rows.column_names) if rows.column_names else []

@@ -3,17 +3,21 @@
 A source names one file, a pattern (`data/*.parquet`, `s3://bucket/**/*.jsonl.zst`) or a folder, of which the files
 with the wanted endings count. Files are opened as streams; nothing is copied to disk. Reading a URL needs the library
 of its file system (fsspec says which) and that library's own credentials.
+
+A server that is busy or breaks off is asked again, RETRIES times with pauses that double (15 seconds in all), and a
+file goes on where it stopped. What still fails is `UnreachableError`: never a shorter table.
 """
 
 import bz2
 import gzip
 import io
 import lzma
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import pyarrow as pa
 
@@ -22,6 +26,16 @@ from smallcoder.core.stage import Size
 
 MAGIC = frozenset("*?[")
 XZ_MEMORY = 256 << 20  # xz -9 needs 65 MiB to unpack; its format allows 4 GiB
+RETRIES, PAUSE = 5, 0.5  # seconds: the first pause
+BUSY = frozenset([408, 409, 425, 429])  # and from 500 on
+# What connections fail with, by the names of Python, aiohttp, botocore, httpx and requests.
+TRANSPORT = {"ConnectionError", "TimeoutError", "HTTPClientError", "TransportError"}
+TRANSPORT |= {"ClientConnectionError", "ClientPayloadError"}
+T = TypeVar("T")
+
+
+class UnreachableError(InputError):
+    """A server that does not answer, or breaks off, however often it is asked."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +49,12 @@ class Place:
     system: Any
 
     def open(self) -> IO[bytes]:
-        """A stream of its bytes, whose every failure is an OSError. It can seek where the server can give parts."""
+        """A stream of its bytes. Raises UnreachableError; any other failure is an OSError.
+
+        It can seek where the server can give parts.
+        """
         with storage(self.name):
-            return io.BufferedReader(_Stored(self.system.open(self.path, "rb")), 1 << 16)
+            return io.BufferedReader(_Stored(self), 1 << 16)
 
 
 @contextmanager
@@ -55,6 +72,35 @@ def storage(name: str) -> Iterator[None]:
         raise InputError(f"{name} cannot be read ({brief(error)})", "check its name and your access to it") from error
 
 
+def patiently(name: str, call: Callable[[], T]) -> T:
+    """What the call returns, tried again where a server failed. Raises UnreachableError, and other errors at once."""
+    for attempt in range(RETRIES + 1):
+        try:
+            return call()
+        except Exception as error:  # every library has exceptions of its own
+            if not passing(error):
+                raise
+            if attempt == RETRIES:
+                raise UnreachableError(
+                    f"{name} does not answer, or breaks off ({brief(error)})",
+                    "run again when its server can be reached, or take it out of the recipe",
+                ) from error
+            time.sleep(PAUSE * 2**attempt)
+    raise AssertionError
+
+
+def passing(error: BaseException | None) -> bool:
+    """Whether a failure may pass: that of a connection, or a status that says so. Nothing of this machine does."""
+    if error is None or isinstance(error, SmallcoderError | ImportError):
+        return False
+    if isinstance(error, FileNotFoundError):  # what fsspec makes of any failure to look at a URL
+        return passing(error.__cause__)
+    status = getattr(error, "status", None) or getattr(getattr(error, "response", None), "status_code", None)
+    if isinstance(status, int) and status:
+        return status in BUSY or status >= 500
+    return not TRANSPORT.isdisjoint(kind.__name__ for kind in type(error).__mro__)
+
+
 def brief(error: BaseException) -> str:
     """The first line of an error's message, cut short, or its class where it has none."""
     lines = str(error).strip().splitlines()
@@ -65,7 +111,7 @@ def places(source: str, endings: Sequence[str]) -> list[Place]:
     """The files that a source names, in the order of their paths. Raises InputError where there is none."""
     from fsspec.core import url_to_fs
 
-    with storage(source):
+    def listed() -> tuple[Any, list[dict[str, Any]]]:
         system, path = url_to_fs(source)
         if not MAGIC.isdisjoint(path) and not system.exists(path):
             found = system.glob(path, detail=True).values()
@@ -76,7 +122,10 @@ def places(source: str, endings: Sequence[str]) -> list[Place]:
         named = [info for info in found if info["name"].endswith(tuple(endings))]
         # A folder's list tells of a link itself, `info` of what it leads to.
         links = {info["name"] for info in named if info["type"] == "other" and system.isfile(info["name"])}
-        named = [system.info(info["name"]) if info["name"] in links else info for info in named]
+        return system, [system.info(info["name"]) if info["name"] in links else info for info in named]
+
+    with storage(source):
+        system, named = patiently(source, listed)
     chosen = [info for info in named if info["type"] == "file"]
     if not chosen:
         raise InputError(f"{source} names no file to read", f"its files must end in {', '.join(endings)}")
@@ -120,8 +169,13 @@ def decompressed(file: IO[bytes], name: str) -> IO[bytes]:
 class _Stored(io.RawIOBase):
     """A file of an fsspec file system as Python's own streams are: their classes know only some of the methods."""
 
-    def __init__(self, file: Any) -> None:
-        self._file = file
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._file = patiently(place.name, self._opened)
+        self._at = 0  # where it stands; after a failure the file itself may not know
+
+    def _opened(self) -> Any:
+        return self._place.system.open(self._place.path, "rb")
 
     def readable(self) -> bool:
         return True
@@ -130,26 +184,49 @@ class _Stored(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._called(self._file.read, len(buffer))
+        data = self._called(lambda: self._file.read(len(buffer)))
+        self._at += len(data)
         buffer[: len(data)] = data
         return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        self._called(self._file.seek, offset, whence)
-        return self.tell()
+        self._called(lambda: self._file.seek(offset, whence))
+        self._at = self._called(self._file.tell)
+        return self._at
 
     def tell(self) -> int:
-        return self._called(self._file.tell)
+        return self._at
 
     def close(self) -> None:
         self._file.close()
         super().close()
 
-    def _called(self, method: Any, *arguments: int) -> Any:
+    def _called(self, method: Callable[[], T]) -> T:
+        def again() -> T:
+            self._return()
+            return method()
+
         try:
-            return method(*arguments)
+            return method()
         except Exception as error:  # every library has exceptions of its own
+            if passing(error):
+                time.sleep(PAUSE)
+                return patiently(self._place.name, again)
             raise OSError(brief(error)) from error
+
+    def _return(self) -> None:
+        """Open the file anew, at the same place."""
+        self._file.close()
+        self._file = self._opened()
+        size = getattr(self._file, "size", None)
+        if size and self._place.size and size != self._place.size:
+            raise OSError("it has changed while it was read")
+        try:
+            self._file.seek(self._at)
+        except ValueError:  # a server that gives no parts
+            left = self._at
+            while left and (data := self._file.read(min(left, 1 << 20))):
+                left -= len(data)
 
 
 class _Xz(io.RawIOBase):

@@ -8,30 +8,35 @@
     "FILE.zip", ".whl", ".tar", ".tar.gz", ...  archives, wheels and sdists
     "hf-dataset:NAME#CONFIG@SPLIT"              a data set of a Hugging Face hub
 Tables and archives may be patterns (`data/*.parquet`) and URLs (`s3://`, `hf://`, `https://`; a folder's URL means the
-tables in it). Each kind has its module with `batches`, `expect` and `outside`; `kind` is the table of them.
+tables in it). Each kind has its module with `parts`, `batches`, `expect` and `outside`; `kind` is the table of them.
 
-Costs a pass over the files; bounded memory. It decides nothing about quality: it drops only what is no text, empty,
-too large, missing or damaged, vendored (another's code, whose licence the repository does not state) or in a folder
-named in `skip`.
+Costs a pass over the files; bounded memory. On a cluster a worker reads a part: a repository, a table, an archive, a
+data set; what is installed is read where the run was started. It decides nothing about quality: it drops only what is
+no text, empty, too large, missing or damaged, vendored (another's code, whose licence the repository does not state)
+or in a folder named in `skip`.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pyarrow as pa
 
 from smallcoder.core.errors import InputError
-from smallcoder.core.progress import Progress
+from smallcoder.core.progress import Progress, track
 from smallcoder.core.recipe import nearest
 from smallcoder.core.records import DOCUMENT
 from smallcoder.core.stage import Facts, Inputs, Size
-from smallcoder.core.tables import Sieve
+from smallcoder.core.tables import Sieve, require_kept
+from smallcoder.data import cluster
 from smallcoder.data.licenses.scan import scanner
 from smallcoder.data.read import archives, distributions, folder, git, hub, stdlib, tables
 from smallcoder.data.read.config import Config
 from smallcoder.data.tally import Tally
 
+MOST = 4096  # tasks of a cluster
+Sources = list[tuple[str, list[Any]]]  # and of each some of its parts
 INSTALLED = {stdlib.NAME: stdlib, distributions.NAME: distributions}
 
 __all__ = ["Config", "expect", "outside", "run"]
@@ -39,15 +44,39 @@ __all__ = ["Config", "expect", "outside", "run"]
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. Raises InputError for a source that is missing or damaged."""
+    # All are looked for before the first is read.
+    sources = [(source, module.parts(source)) for source, module in _sources(config)]
+    facts, tally = (_spread if cluster.connected() else fill)(config, out, sources)
+    require_kept(facts)
+    return {**facts, "contents": tally.facts()}
+
+
+def fill(config: Config, out: Path, sources: Sources, name: str = "part") -> tuple[Facts, Tally]:
+    """Read sources, some parts of each, into shards of that name; the retention facts and what there is."""
     tally = Tally()
-    sources = list(_sources(config))  # a misspelt one is known before the first is read
-    with Sieve(out, DOCUMENT) as sieve, Progress("read", unit="files") as progress:
-        for source, module in sources:
-            for batch in module.batches(source, config):
+    with Sieve(out, DOCUMENT, part=name) as sieve, Progress("read", unit="files") as progress:
+        for source, parts in sources:
+            for batch in kind(source).batches(source, parts, config):
                 documents = pa.RecordBatch.from_pylist([row for row, _ in batch], schema=DOCUMENT)
                 tally.add(sieve.put(documents, [reason for _, reason in batch]))
                 progress.advance(len(batch))
-        return {**sieve.close(), "contents": tally.facts()}
+        return sieve.facts(), tally
+
+
+def _spread(config: Config, out: Path, sources: Sources) -> tuple[Facts, Tally]:
+    """`fill` over the cluster, but for what is installed here."""
+    away = [(source, [part]) for source, parts in sources if source not in INSTALLED for part in parts]
+    size = 1 + len(away) // MOST
+    work = list(enumerate(away[at : at + size] for at in range(0, len(away), size)))
+
+    def apart(item: tuple[int, Sources]) -> tuple[Facts, Tally]:
+        return fill(config, out, item[1], cluster.part(item[0]))
+
+    facts, tally = fill(config, out, [found for found in sources if found[0] in INSTALLED])
+    for _, (more, counted) in track(cluster.spread(apart, work, processes=True), "read", len(work), "tasks"):
+        cluster.add(facts, more)
+        tally += counted
+    return {**facts, "dropped": dict(sorted(facts["dropped"].items()))}, tally
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -7,7 +7,7 @@ odd encodings) or tables of expected values.
 import os
 import platform
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from smallcoder.core.stage import Size
@@ -19,7 +19,12 @@ TESTS = frozenset({"test", "tests", "idle_test"})
 FOREIGN = {"site-packages", "dist-packages", "__pycache__"}
 
 
-def batches(source: str, config: Config) -> Iterator[list[Row]]:
+def parts(source: str) -> list[str]:
+    """One."""
+    return [source]
+
+
+def batches(source: str, parts: Iterable[str], config: Config) -> Iterator[list[Row]]:
     """Rows of its source files in the order of their paths."""
     return loaded(files(config.extensions, frozenset(config.skip)), config)
 

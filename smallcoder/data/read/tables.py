@@ -32,13 +32,16 @@ BUFFER = 4 << 20  # of a column chunk, which else is read whole
 CUT_SHORT = (OSError, EOFError, zlib.error, pa.ArrowException)
 
 
-def batches(source: str, config: Config) -> Iterator[list[Row]]:
-    """Rows of all files of a source. Raises InputError where one is missing or damaged."""
+def parts(source: str) -> list[Place]:
+    """The files of a source. Raises InputError where there is none."""
+    return places(source, ENDINGS)
+
+
+def batches(source: str, parts: Iterable[Place], config: Config) -> Iterator[list[Row]]:
+    """Rows of some of a source's files. Raises InputError where one is damaged."""
     # JSON spells a character in up to six bytes for one, and a row has more columns than the text.
     limit = 6 * config.max_bytes + (1 << 20)
-    yield from columns.batches(
-        (record for place in places(source, ENDINGS) for record in records(place, limit)), source, config
-    )
+    yield from columns.batches((record for place in parts for record in records(place, limit)), source, config)
 
 
 def expect(source: str, config: Config) -> Size:

@@ -169,7 +169,6 @@ def _run(step: Step, shapes: Shapes, gpus: int | None) -> "Run":
         config=model,
         context=shapes.context(step),
         rows=ramp(config.steps, config.batch, micro, config.batch_ramp),
-        batch_rows=config.batch,
         micro_rows=micro,
         gpus=gpus,
         replicate=layout.replicate,

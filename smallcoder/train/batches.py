@@ -72,9 +72,10 @@ class Sources:
             segments[start:end] = packed.segments[numbers, :-1]
             wanted = packed.targets[numbers, 1:] == 1
             labels[start:end] = np.where(wanted, tokens[start:end, 1:], IGNORED)
-            if tokens[start:end].max() >= packed.vocab_size:
+            if (highest := tokens[start:end].max()) >= packed.vocab_size:
+                row = numbers[int(tokens[start:end].max(axis=1).argmax())]
                 raise InputError(
-                    f"the rows of {self._names[source]!r} hold a token of {tokens.max()}, beyond their vocabulary of "
+                    f"row {row} of {self._names[source]!r} holds the token {highest}, beyond its vocabulary of "
                     f"{packed.vocab_size}: the file is damaged",
                     "run again with --rebuild of the stage that packed them",
                 )

@@ -2,8 +2,9 @@
 
 torch.distributed.checkpoint (DCP): every process writes the parts it holds, and any other number of processes, spread
 any other way, reads what it needs. A checkpoint is a folder `checkpoint-N`; it is written under another name, synced
-and renamed when every process is done, and only then the one before it is removed: there is one whole checkpoint or
-none, whenever a run is killed. Processes must see one file system.
+and renamed when every process is done, and only then the one before it is removed: from the first on there is a whole
+checkpoint, whenever a run is killed and whatever could not be written. Processes must see one file system, and they
+agree on whether a checkpoint was written: one that could not write its part would otherwise go on from another.
 
 Nothing random is running in a step (rows follow from the step's number, there is no dropout), so no generator state
 belongs to it.
@@ -18,7 +19,7 @@ import shutil
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch.distributed as dist
 from torch.distributed.checkpoint.api import CheckpointException
@@ -35,6 +36,7 @@ from smallcoder.train.parallel.parts import like, local
 NAME = "checkpoint-"
 PARTIAL = ".partial"
 VALUES = "values.json"
+Value = TypeVar("Value")
 
 
 class _Writer(FileSystemWriter):
@@ -54,14 +56,13 @@ class Checkpoints:
         # A group of its own: what the writing thread says must not mix with what training says.
         self._group: Any = dist.new_group(backend="gloo") if fleet.world > 1 else None
         self._executor = ThreadPoolExecutor(1, "checkpoint")
-        self._pending: Future[None] | None = None
+        self._pending: Future[int] | None = None  # the number of the one that is being written
         last = None
         if fleet.is_main:
             folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.glob(NAME + "*" + PARTIAL):
-                shutil.rmtree(path)
+            self._clear()
             last = max(self._whole(), default=None)
-        self._last: int | None = self._agreed(last)
+        self._last: int | None = self._agreed(last)  # the newest whole one
 
     def save(self, state: dict[str, Any], values: dict[str, Any]) -> None:
         """Begin a new checkpoint: the tensors in nested dictionaries `state`, as they are now, and JSON `values`.
@@ -70,26 +71,26 @@ class Checkpoints:
         """
         self.wait()
         number = 0 if self._last is None else self._last + 1
-        partial = self._folder / f"{NAME}{number}{PARTIAL}"
-        self._pending = self._executor.submit(self._write, _copied(state), json.dumps(values), partial)
-        self._last = number
+        self._pending = self._executor.submit(self._write, _copied(state), json.dumps(values), number)
 
     def wait(self) -> None:
-        """Until the last checkpoint is on disk. Raises StorageError if it could not be written."""
+        """Until the last checkpoint is on disk. Raises StorageError, once, if it could not be written."""
         pending, self._pending = self._pending, None
         try:
             if pending is not None:
-                pending.result()
+                self._last = pending.result()
         except (CheckpointException, OSError) as error:
             raise StorageError(
                 f"no checkpoint could be written to {self._folder} ({_reason(error)})", "free some space and run again"
             ) from None
 
     def load(self, state: dict[str, Any]) -> dict[str, Any] | None:
-        """Fill the tensors of `state` from the last whole checkpoint; its values. None where there is none.
+        """Fill the tensors of `state` from the newest whole checkpoint; its values. None where there is none.
 
-        Raises InputError if it was made by another model or optimizer, or is damaged.
+        Raises InputError if it was made by another model or optimizer, or is damaged; StorageError if the one begun
+        last could not be written and nobody knows yet: the next call reads the one before.
         """
+        self.wait()
         if self._last is None:
             return None
         path = self._folder / f"{NAME}{self._last}"
@@ -102,10 +103,25 @@ class Checkpoints:
                 "run again with --rebuild of this stage",
             ) from None
 
-    def _write(self, state: dict[str, Any], values: str, partial: Path) -> None:
+    def _write(self, state: dict[str, Any], values: str, number: int) -> int:
+        """The number of what is written then. Every process raises where one of them failed."""
+        partial = self._folder / f"{NAME}{number}{PARTIAL}"
+        if self._fleet.is_main:  # what an attempt that failed has left; nobody writes before all have planned
+            shutil.rmtree(partial, ignore_errors=True)
         save(state, storage_writer=_Writer(partial), process_group=self._group)
-        if not self._fleet.is_main:
-            return
+        failed = None
+        if self._fleet.is_main:
+            try:
+                self._settle(partial, values)
+            except OSError as error:
+                failed = error
+        failed = self._agreed(failed)
+        if failed is not None:
+            raise failed
+        return number
+
+    def _settle(self, partial: Path, values: str) -> None:
+        """Make a checkpoint of a folder in which all have written their parts."""
         with (partial / VALUES).open("w", encoding="utf-8") as file:
             file.write(values)
             file.flush()
@@ -113,16 +129,22 @@ class Checkpoints:
         sync(partial)
         partial.rename(partial.with_suffix(""))
         sync(self._folder)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Remove all but the newest whole checkpoint."""
         for number in sorted(self._whole())[:-1]:
-            shutil.rmtree(self._folder / f"{NAME}{number}")
+            shutil.rmtree(self._folder / f"{NAME}{number}", ignore_errors=True)  # the newest is whole, anyway
+        for path in self._folder.glob(NAME + "*" + PARTIAL):
+            shutil.rmtree(path, ignore_errors=True)
 
     def _whole(self) -> list[int]:
         names = [path.name.removeprefix(NAME) for path in self._folder.glob(NAME + "*")]
         return [int(name) for name in names if name.isdecimal()]
 
-    def _agreed(self, number: int | None) -> int | None:
+    def _agreed(self, said: Value) -> Value:
         """What the main process says."""
-        found = [number]
+        found = [said]
         if self._group is not None:
             dist.broadcast_object_list(found, 0, group=self._group)
         return found[0]

@@ -7,16 +7,15 @@ what counts). With activation checkpointing the forward pass is done twice, so a
 Memory of mixed precision, bytes a parameter: 4 for the weight in fp32, 2 for its copy in bf16, 4 for its gradient, 8
 for AdamW's two moments, or 4 for Muon's one and NorMuon's mean squares, one for each row or column (ZeRO, arXiv
 1910.02054, section 3.1, in the same way comes to 16 for AdamW). Several processes share the model (`parallel.shard`):
-all but the copies is divided among them, copies exist only of the layers at work, and while gradients accumulate each
-process holds those of a whole model.
+all but the copies is divided among them, gradients too while they accumulate, and copies exist only of the layers at
+work.
 
 Activations follow Korthikanti et al. (arXiv 2205.05198, section 4.1), who count what the backward pass needs of each
 layer of GPT-3: 34 s b h bytes and the scores. `activation_bytes` counts this decoder's in the same manner: gated
-feed-forward, grouped key/value heads, a stream in fp32 (bf16, where the embeddings are gathered in it), no dropout,
-scores that are never stored (FlashAttention, FlexAttention), and element-wise work fused or done again, as
-torch.compile's partitioner decides. What that partitioner keeps is within 1% of it, dense or with experts; the peak of
-a whole compiled step was 2 to 12% below `memory` on a CPU, and 1.9 times as much without compilation
-(tests/train/test_cost.py).
+feed-forward, grouped key/value heads, a stream in fp32, no dropout, scores that are never stored (FlashAttention,
+FlexAttention), and element-wise work fused or done again, as torch.compile's partitioner decides. What that partitioner
+keeps is within 1% of it, dense or with experts; the peak of a whole compiled step was 2 to 12% below `memory` on a CPU,
+and 1.9 times as much without compilation (tests/train/test_cost.py).
 
 Does not cover: precision fp32, experts that have ranks of their own and so are not compiled, pipeline and context
 parallelism, offloading, the optimizer's working space (it may use what activations took); time lost to communication,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 TABLE = Path(__file__).with_name("hardware.toml")
 USABLE = 0.9  # of a GPU's memory: the rest is the driver's, the communication library's and lost between blocks
 GIB = 1 << 30
+STREAM_BYTES = 4  # of a token and a column of the stream between the layers
 AHEAD = 2  # layers whose weights are gathered at one time: the one at work and the next
 LOGIT_BYTES = 4  # of a token and an entry of the vocabulary: the logit and its gradient in bf16, fused by compilation
 
@@ -84,8 +84,8 @@ def find_hardware(name: str) -> Hardware:
 
 @dataclass(frozen=True)
 class Run:
-    """A training run in plain values: `rows` rows of `context` tokens in all, `batch_rows` of them an update's; each of
-    the processes, one a GPU, works on `micro_rows` at a time.
+    """A training run in plain values: `rows` rows of `context` tokens in all; each process, one a GPU, works on
+    `micro_rows` at a time.
 
     `replicate`, `tensor` and `expert` are those of `parallel.fleet.Layout`: what they leave of the GPUs shards the
     model. `document_length`: as for `flops_per_token`.
@@ -94,7 +94,6 @@ class Run:
     config: "ModelConfig"
     context: int
     rows: int
-    batch_rows: int
     micro_rows: int
     gpus: int = 1
     replicate: int = 1
@@ -123,11 +122,6 @@ class Run:
         """GPUs that hold a model's weights between them, apart from `tensor`."""
         return self.gpus // (self.replicate * self.tensor)
 
-    @property
-    def accumulates(self) -> bool:
-        """Whether an update is more than one micro batch of each process."""
-        return self.batch_rows * self.tensor > self.micro_rows * self.gpus
-
 
 @dataclass(frozen=True)
 class Memory:
@@ -135,7 +129,7 @@ class Memory:
 
     weights: float
     copies: float  # in bf16, for matrix products; of several processes: of the layers at work
-    gradients: float  # of several processes also those of a whole model, while they accumulate
+    gradients: float
     optimizer: float
     activations: float  # what all layers keep for the backward pass; with checkpointing their inputs
     logits: float
@@ -159,15 +153,15 @@ def memory(run: Run) -> Memory:
     else:
         copies = 2 * (size.total - size.vectors - (0 if config.tied else size.embedding))
     tokens = run.micro_rows * run.context
-    stream = (2 if several else 4) * config.width
-    kept, logits = activation_bytes(config, stream, run.tensor), LOGIT_BYTES * config.vocab_size
+    stream = STREAM_BYTES * config.width
+    kept, logits = activation_bytes(config, run.tensor), LOGIT_BYTES * config.vocab_size
     buffers = 6 * layer + 2 * tables if several else 0.0  # a layer's in bf16 and, to be summed, fp32; the tables' wait
     if config.experts and run.expert > 1:
         buffers += tokens * 4 * config.experts.active * config.width  # sent and received, in bf16
     return Memory(
         weights=4 * own,
         copies=copies,
-        gradients=4 * (own + (layers + tables if several and run.accumulates else 0)),
+        gradients=4 * own,
         optimizer=4 * _moments(run, own),
         activations=tokens * (config.layers * (stream if run.recompute else kept) + stream + 2 * config.width),
         logits=tokens * logits,
@@ -176,10 +170,10 @@ def memory(run: Run) -> Memory:
     )
 
 
-def activation_bytes(config: "ModelConfig", stream: int, tensor: int = 1) -> float:
+def activation_bytes(config: "ModelConfig", tensor: int = 1) -> float:
     """Bytes that the backward pass needs of one layer and token, a mean over the layers.
 
-    The stream into both norms, of `stream` bytes, and the norms' outputs, which matrices multiply; queries, keys and
+    The stream into both norms, and the norms' outputs, which matrices multiply; queries, keys and
     values, before their norms too where they have any; attention's output and its log-sums; of a feed-forward both
     products and what goes into the last one, of an expert also its input and output for each token.
     """
@@ -187,7 +181,7 @@ def activation_bytes(config: "ModelConfig", stream: int, tensor: int = 1) -> flo
     queries, keys = config.heads * config.head_dim, config.kv_heads * config.head_dim
     attention = 2 * (2 * queries + 2 * keys) + 4 * config.heads + 2 * (queries + keys) * config.qk_norm
     dense = min(config.layers, experts.dense_layers) if experts else config.layers
-    total = config.layers * (2 * (stream + 2 * width) + attention / tensor)
+    total = config.layers * (2 * (STREAM_BYTES + 2) * width + attention / tensor)
     total += dense * 2 * (2 + config.gated) * config.ffn / tensor
     if experts:
         routed = experts.active * (6 * experts.ffn + 4 * width) + 6 * experts.shared * experts.ffn + 8 * experts.count

@@ -42,7 +42,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     Raises InputError for rows that do not fit the model, EmptyError without any row, TrainingError where training
     diverges or memory runs out, and PreemptedError where a signal asks to stop.
     """
-    from smallcoder.train.launch.start import launch
+    from smallcoder.train.launch.start import launch, withdraw
     from smallcoder.train.launch.stopping import listening
 
     arguments = {
@@ -50,11 +50,13 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         "folders": {role: str(folder.resolve()) for role, folder in inputs.items()},
         "out": str(out.resolve()),
     }
+    if not config.slurm:
+        withdraw(out)
     if config.processes > 1 or config.slurm:
         job = {"processes": config.processes, "threads": config.threads, "slurm": config.slurm}
         facts = launch("smallcoder.train.stage:work", arguments, out, **job)
     else:
-        with listening():
+        with listening(at_terminal=True):
             facts = work(**arguments)
     return {**facts, **_curves(out / METRICS)}
 

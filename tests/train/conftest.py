@@ -1,8 +1,17 @@
 import json
+import signal
 
 import pytest
 
 from tests.train.tiny import VOCABULARY, write_rows
+
+
+@pytest.fixture
+def interruptible():
+    """Let Ctrl-C do what it does in a terminal: a shell's background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

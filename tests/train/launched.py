@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -34,27 +35,59 @@ def launcher(function, out, arguments, asked=None):
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
+
+
+@contextmanager
+def sent_when(condition, *numbers):
+    """Send these signals to this very process, one when the condition holds and others a moment later each."""
+
+    def send():
+        wait_for(condition)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+            time.sleep(0.2)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    yield
+    thread.join()
+
+
 def add_up(scale):
-    """The sum of all ranks' numbers, by gloo, and what the process was told about itself."""
+    """The sum of all ranks' numbers, by gloo, what the process was told about itself, and what torch says in rank 0
+    when it waits for another in vain."""
     import torch
     import torch.distributed as dist
 
     dist.init_process_group("gloo")
     number = torch.tensor([RANK * scale])
     dist.all_reduce(number)
+    impatient, said = dist.new_group(timeout=timedelta(seconds=0.5)), ""
+    if RANK == 0:
+        try:
+            dist.all_reduce(torch.zeros(1), group=impatient)
+        except RuntimeError as error:
+            said = str(error)
+    dist.barrier()
     dist.destroy_process_group()
     print(f"rank {RANK} added up")
-    return {"sum": number.item(), "threads": torch.get_num_threads(), "place": place()}
+    return {"sum": number.item(), "threads": torch.get_num_threads(), "place": place(), "said": said}
 
 
-def lose_a_rank(how):
-    """Rank 1 fails in some way while rank 0 waits for it in an all-reduce."""
+def lose_a_rank():
+    """Rank 1 fails while rank 0 waits for it in an all-reduce."""
     import torch
     import torch.distributed as dist
 
-    dist.init_process_group("gloo", timeout=timedelta(seconds=2))
+    dist.init_process_group("gloo")
     if RANK == 1:
-        time.sleep(60) if how == "hang" else _divide(0)
+        _divide(0)
     dist.all_reduce(torch.zeros(1))
 
 
@@ -66,7 +99,7 @@ def place():
 def fail(how, detail=0):
     """Rank 1 fails in some way; rank 0 waits for a while."""
     if RANK == 0:
-        time.sleep(60 if how == "signal" else 0.5)
+        time.sleep(60)
     if how == "user error":
         raise InputError("shard 7 is damaged", "make it again")
     if how == "signal":

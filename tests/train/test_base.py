@@ -79,7 +79,14 @@ def test_a_checkpoint_goes_on_and_stays_what_it_was(family, tmp_path):
     (tmp_path / "trained").mkdir()
     inputs = {"packed": tmp_path / "packed" / "packed", "tokenizer": tokenizer, "model": tmp_path / "base" / "model"}
     small = stage.Config(
-        steps=8, batch=8, schedule=Schedule(warmup=2), muon_lr=0.01, adam_lr=0.003, embedding_lr=0.003, compile="off"
+        threads=1,
+        steps=8,
+        batch=8,
+        schedule=Schedule(warmup=2),
+        muon_lr=0.01,
+        adam_lr=0.003,
+        embedding_lr=0.003,
+        compile="off",
     )
     trained = stage.run(small, inputs, tmp_path / "trained")
     losses = [loss for _, loss in trained["loss_curve"]]

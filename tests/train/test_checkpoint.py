@@ -1,8 +1,10 @@
 """Checkpoints of one process: whole or none, as things were when they were begun. Of several: test_parallel."""
 
-import subprocess
-import sys
+import os
+import shutil
+import signal
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
@@ -38,7 +40,6 @@ def save_for_ever(folder: Path) -> None:
     """Until killed: every checkpoint holds one number everywhere, which goes on changing while it is written."""
     checkpoints, state = Checkpoints(folder, ALONE), numbers(0)
     before = (checkpoints.load(state) or {"step": 0})["step"]
-    print("ready", flush=True)
     for step in count(before + 1):
         for tensor in (state["a"]["b"], state["a"]["c"], state["d"]):
             tensor.fill_(step)
@@ -64,23 +65,66 @@ def test_a_checkpoint_holds_what_was_there_when_it_was_begun(tmp_path):
     assert checkpoints.load(found) == {"best": float("inf"), "rows": [3, 0.1]}
 
 
+def in_a_child(task: Callable[[], None]) -> int:
+    """The number of a process that does it; a fork, which has torch at hand."""
+    child = os.fork()
+    if not child:
+        try:
+            task()
+        finally:
+            os._exit(1)
+    return child
+
+
+def whole(folder: Path) -> int:
+    """The step whose checkpoint a killed process has left, which is all of that step and all there is."""
+    state = numbers(0)
+    values = Checkpoints(folder, ALONE).load(state)
+    assert values is not None
+    for tensor in (state["a"]["b"], state["a"]["c"], state["d"]):
+        assert (tensor == values["step"]).all()
+    (_,) = names(folder)
+    return values["step"]
+
+
 def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
-    code = "import sys, pathlib, tests.train.test_checkpoint as test; test.save_for_ever(pathlib.Path(sys.argv[1]))"
     step = 0
-    for _ in range(2):
-        with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as process:
-            assert process.stdout is not None
-            process.stdout.readline()
-            time.sleep(0.2 + time.monotonic() % 0.2)
-            process.kill()
-        state = numbers(0)
-        values = Checkpoints(tmp_path, ALONE).load(state)
-        assert values is not None
-        assert values["step"] > step
-        step = values["step"]
-        for tensor in (state["a"]["b"], state["a"]["c"], state["d"]):
-            assert (tensor == step).all()
-        assert not [name for name in names(tmp_path) if name.endswith("partial")]
+    for _ in range(8):
+        child = in_a_child(lambda: save_for_ever(tmp_path))
+        time.sleep(0.1 + time.monotonic() % 0.1)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        before, step = step, whole(tmp_path)
+        assert step > before
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "left"),
+    [
+        (FileSystemWriter, "write_data", 1),  # before the data
+        (FileSystemWriter, "finish", 1),  # before the index
+        (os, "fsync", 1),
+        (Path, "rename", 1),  # before it gets its name
+        (shutil, "rmtree", 2),  # before the former one is removed
+    ],
+)
+def test_a_kill_in_the_middle_of_writing_leaves_the_former_checkpoint(tmp_path, monkeypatch, place, name, left):
+    def die(*_, **__):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def save_and_die():
+        checkpoints = Checkpoints(tmp_path, ALONE)
+        checkpoints.save(numbers(1), {"step": 1})
+        checkpoints.wait()
+        if name != "rmtree":
+            monkeypatch.setattr(place, name, die)
+        checkpoints.save(numbers(2), {"step": 2})
+        monkeypatch.setattr(place, name, die)
+        checkpoints.wait()
+
+    child = in_a_child(save_and_die)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert whole(tmp_path) == left
 
 
 @pytest.mark.parametrize("config", [DENSE, MIXED])
@@ -122,6 +166,13 @@ def test_a_failed_write_is_told_and_the_checkpoint_before_stays(tmp_path, monkey
         checkpoints.save(numbers(2), {"step": 2})
         with pytest.raises(StorageError, match="No space left"):
             checkpoints.wait()
-    found = numbers(0)
-    assert Checkpoints(tmp_path, ALONE).load(found) == {"step": 1}
-    assert (found["d"] == 1).all()
+        checkpoints.save(numbers(3), {"step": 3})
+        with pytest.raises(StorageError, match="No space left"):  # told once, by whoever asks first
+            checkpoints.load(numbers(0))
+    for again in (checkpoints, Checkpoints(tmp_path, ALONE)):
+        found = numbers(0)
+        assert again.load(found) == {"step": 1}
+        assert (found["d"] == 1).all()
+    checkpoints.save(numbers(4), {"step": 4})
+    assert checkpoints.load(found) == {"step": 4}
+    assert (found["d"] == 4).all()

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -16,24 +15,17 @@ from smallcoder.train.launch.failures import CAUSE, ECHO, explain, explain_exit
 from smallcoder.train.launch.job import Job, Work
 from smallcoder.train.launch.start import launch
 from smallcoder.train.launch.stopping import PreemptedError, listening, stop_requested
-from tests.train.launched import HERE, ROOT, launcher
+from tests.train.launched import HERE, ROOT, sent_when, wait_for
 
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr(local, "LAST_WORDS_SECONDS", 0.3)
 
 
 def start(function, out, processes=2, **arguments):
     return launch(f"{HERE}:{function}", arguments, out, processes=processes, threads=1)
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    return found
 
 
 def running(pid):
@@ -50,6 +42,9 @@ def pids(folder):
 
 def test_two_processes_add_up_and_rank_0_answers(tmp_path):
     facts = start("add_up", tmp_path, scale=10)
+    said = explain(RuntimeError(facts.pop("said")), "rank 0", tmp_path / "rank-0.log")
+    assert said.weight == ECHO
+    assert str(said.error).startswith("rank 0 waited for another rank in vain (500ms) -> look in the ranks' logs")
     assert facts == {"sum": 10, "threads": 1, "place": ["0", "0", "2", "2"]}
     assert "rank 1 added up" in (tmp_path / "state/launch/rank-1.log").read_text()
 
@@ -66,10 +61,21 @@ def test_torchrun_itself_can_start_the_ranks(tmp_path):
 def test_the_rank_that_failed_is_named_not_those_that_miss_it(tmp_path):
     words = r"^rank 1 failed: ZeroDivisionError: division by zero \(launched.py:\d+\) -> .*rank-1.log"
     with pytest.raises(TrainingError, match=words):
-        start("lose_a_rank", tmp_path, how="error")
+        start("lose_a_rank", tmp_path)
     assert "in _divide" in (tmp_path / "state/launch/rank-1.log").read_text()
-    with pytest.raises(TrainingError, match=r"^rank 0 waited for another rank in vain \(2000ms\) -> look in"):
-        start("lose_a_rank", tmp_path, how="hang")
+
+
+def test_an_echo_is_told_where_nothing_else_is_known(tmp_path):
+    job = Job(tmp_path)
+    job.prepare(Work("a:b", {}, 2, 1))
+    job.put_failure(0, RuntimeError("Connection closed by peer"))
+    with pytest.raises(TrainingError, match=r"^rank 0 lost another rank"):
+        job.judge({0: 1, 1: 0})
+    with pytest.raises(TrainingError, match=r"^rank 1 was killed \(SIGKILL\)"):
+        job.judge({0: 1, 1: -9})
+    job.put_failure(1, InputError("row 7 is damaged", "make it again"))
+    with pytest.raises(InputError, match="row 7"):
+        job.judge({0: 1, 1: 1})
 
 
 @pytest.mark.parametrize(
@@ -123,46 +129,55 @@ def test_errors_known_by_their_text(tmp_path):
     assert isinstance(full.error, StorageError)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_nothing_outlives_the_launcher(tmp_path, number):
-    process = launcher("sleep", tmp_path / "out", {"folder": str(tmp_path)})
+def test_nothing_outlives_a_launcher_that_is_killed(tmp_path):
+    launcher = os.fork()
+    if not launcher:
+        try:
+            start("sleep", tmp_path / "out", folder=str(tmp_path))
+        finally:
+            os._exit(1)
     started = wait_for(lambda: pids(tmp_path))
     assert all(map(running, started))
-    process.send_signal(number)
-    process.wait(30)
+    os.kill(launcher, signal.SIGKILL)
+    os.waitpid(launcher, 0)
     wait_for(lambda: not any(map(running, started)), 10)  # ranks, and what they had started
 
 
-def test_told_to_stop_all_ranks_stop_at_one_step_and_the_next_run_goes_on(tmp_path):
-    arguments = {"folder": str(tmp_path), "until": 60, "pause": 0.05}
-    process = launcher("count", tmp_path / "out", arguments)
-    wait_for(lambda: process.poll() is not None or "counted to 3" in _log(tmp_path / "out", 1))
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith("PreemptedError: training was stopped from outside, at a checkpoint")
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_told_to_stop_ranks_save_what_they_have_and_the_next_run_goes_on(tmp_path, capfd, number):
+    """That ranks stop at one step is up to what they do: `test_processes` has it of training."""
+    out, arguments = tmp_path / "out", {"folder": str(tmp_path), "until": 400, "together": False}
+    with (
+        sent_when(lambda: "counted to 3" in _said(out, 1) and (tmp_path / "starts-0").exists(), number),
+        pytest.raises(PreemptedError, match=r"^training was stopped, at a checkpoint -> run the same command again"),
+    ):
+        start("count", out, pause=0.05, **arguments)
+    assert ("Ctrl-C once more ends at once" in capfd.readouterr().err) == (number == signal.SIGINT)
     stopped_at = int((tmp_path / "count").read_text())
-    assert 3 <= stopped_at < 60
-    assert start("count", tmp_path / "out", **arguments, together=False) == 60
-    assert [(tmp_path / f"starts-{rank}").read_text() for rank in (0, 1)] == [f"0\n{stopped_at}\n"] * 2
+    assert 1 <= stopped_at < 400
+    assert start("count", out, pause=0, **arguments) == 400
+    assert (tmp_path / "starts-0").read_text() == f"0\n{stopped_at}\n"
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_ctrl_c_ends_all_at_once(tmp_path):
+    with sent_when(lambda: pids(tmp_path), signal.SIGINT, signal.SIGINT), pytest.raises(KeyboardInterrupt):
+        start("sleep", tmp_path / "out", folder=str(tmp_path))
+    wait_for(lambda: not any(map(running, pids(tmp_path))), 10)
 
 
 def test_ranks_that_do_not_stop_in_time_are_killed(tmp_path, monkeypatch):
     monkeypatch.setattr(local, "GRACE_SECONDS", 0.5)
-
-    def stop():
-        wait_for(lambda: pids(tmp_path))
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    thread = threading.Thread(target=stop)
-    thread.start()
-    with pytest.raises(PreemptedError, match="in the middle of a step"):
+    with (
+        sent_when(lambda: pids(tmp_path), signal.SIGTERM),
+        pytest.raises(PreemptedError, match="in the middle of a step"),
+    ):
         start("sleep", tmp_path / "out", folder=str(tmp_path))
-    thread.join()
     wait_for(lambda: not any(map(running, pids(tmp_path))), 10)
 
 
-def _log(out, rank):
+def _said(out, rank):
     path = out / f"state/launch/rank-{rank}.log"
     return path.read_text() if path.exists() else ""
 
@@ -186,6 +201,15 @@ def test_signals_are_remembered_while_listening_and_only_in_the_main_thread():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_an_ignored_ctrl_c_stays_ignored():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with listening(at_terminal=True) as received:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert not received
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_job_of_other_work_has_no_outcome(tmp_path):

@@ -9,10 +9,11 @@ import time
 import pytest
 
 from smallcoder.core.errors import InputError, RecipeError, ToolError, TrainingError
+from smallcoder.train.launch.job import Job, Work
 from smallcoder.train.launch.slurm import Slurm
 from smallcoder.train.launch.start import launch
 from tests import slurm
-from tests.train.launched import HERE, ROOT, launcher
+from tests.train.launched import HERE, ROOT, launcher, wait_for
 from tests.train.tiny import RUN, TINY, digest, train
 
 LOW = {"partition": "low"}
@@ -59,14 +60,6 @@ def jobs():
     return [line.split("|") for line in ask("squeue", "--noheader", "--format", "%A|%T").splitlines()]
 
 
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < end
-        time.sleep(0.2)
-    return found
-
-
 def counted(out, number):
     """Whether rank 0 has counted that far in any attempt."""
     path = out / "state/launch/rank-0.log"
@@ -102,6 +95,7 @@ def test_options_that_would_break_the_watch_are_refused():
 @needs_slurm
 def test_two_tasks_add_up(cluster, tmp_path, capsys):
     facts = start("add_up", tmp_path, {**LOW, "minutes": 5, "options": {"exclusive": ""}}, scale=10)
+    del facts["said"]
     assert facts == {"sum": 10, "threads": 1, "place": ["0", "0", "2", "2"]}
     assert "rank 1 added up" in (tmp_path / "state/launch/rank-1.log").read_text()
     assert "running (localhost)" in capsys.readouterr().err
@@ -113,7 +107,7 @@ def test_failures_come_back(cluster, tmp_path):
     with pytest.raises(InputError, match=r"^shard 7 is damaged -> make it again$"):
         start("fail", tmp_path, how="user error")
     with pytest.raises(TrainingError, match=r"^rank 1 failed: ZeroDivisionError: division by zero .* -> .*rank-1.log"):
-        start("lose_a_rank", tmp_path, how="error")
+        start("lose_a_rank", tmp_path)
     with pytest.raises(TrainingError, match=r"^a rank was killed \(SIGKILL\)"):
         start("fail", tmp_path, how="signal", detail=9)
     with pytest.raises(RecipeError, match=r"^Slurm refused the job: .*invalid partition.* -> change"):
@@ -190,6 +184,28 @@ def test_other_work_in_the_same_folder_takes_the_place_of_the_old(runner, tmp_pa
     process.wait()
     assert start("place", tmp_path / "out") == ["0", "0", "2", "2"]
     wait_for(lambda: not jobs(), 30)
+
+
+@pytest.mark.slow
+@needs_slurm
+def test_a_job_that_holds_its_folder_no_more_ends_by_itself(runner, tmp_path):
+    """As on a node that Slurm took for dead, while the job goes on elsewhere; and one started again after all."""
+    out = tmp_path / "out"
+    job = Job(out / "state/launch")
+    process = runner("count", out, folder=str(tmp_path), until=1000, pause=0.1)
+    wait_for(lambda: counted(out, 2))
+    process.kill()
+    process.wait()
+    number = jobs()[0][0]
+    job.offer(Work("a:b", {}, 2, 1))
+    wait_for(lambda: not jobs())
+    assert not (tmp_path / "count").exists()  # its ranks had no time to save anything
+    assert not job.log(0).exists()
+    ask("scontrol", "requeue", number)
+    hasten(number)
+    wait_for(lambda: not jobs(), 90)
+    assert (tmp_path / "starts-0").read_text() == "0\n"
+    assert "another job's now" in (job.folder / "job.log").read_text()
 
 
 @pytest.mark.slow

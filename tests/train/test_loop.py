@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,10 +12,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from smallcoder.core.errors import EmptyError, InputError, TrainingError
+from smallcoder.core.errors import EmptyError, InputError, ToolError, TrainingError
 from smallcoder.model.hf import load_model
 from smallcoder.tokens.packed import PackedRows
-from smallcoder.train.machine import choose_machine, repeatable
+from smallcoder.train.launch.job import Job, Work
+from smallcoder.train.launch.stopping import PreemptedError
+from smallcoder.train.machine import MEMORY, choose_machine, repeatable
 from smallcoder.train.stage import Config, run
 from tests.train.tiny import RUN, TINY, VOCABULARY, digest, inputs, kill_and_resume, lines_of, train, write_rows
 
@@ -55,7 +58,7 @@ def test_a_mixture_of_experts_learns_and_stays_balanced(folder, tmp_path):
 def test_a_model_goes_on_from_a_model(folder, tmp_path):
     train(folder, tmp_path / "base", steps=150)
     (tmp_path / "tuned").mkdir()
-    config = Config(steps=1, batch=2, compile="off", muon_lr=1e-6, adam_lr=1e-6)
+    config = Config(steps=1, batch=2, threads=1, compile="off", muon_lr=1e-6, adam_lr=1e-6)
     facts = run(config, inputs(folder, model=tmp_path / "base" / "model"), tmp_path / "tuned")
     assert facts["heldout_curve"][0][1] < 1.0
     with pytest.raises(InputError, match="width"):
@@ -63,13 +66,13 @@ def test_a_model_goes_on_from_a_model(folder, tmp_path):
 
 
 def test_threads_of_the_moment_do_not_matter(folder, tmp_path):
-    settings = json.dumps({"steps": 12, "compile": "off", **TINY, "threads": 2})
-    for name, threads in (("one", "1"), ("three", "3")):
-        subprocess.run(
-            [sys.executable, "-c", RUN, folder, tmp_path / name, settings],
-            check=True,
-            env=os.environ | {"OMP_NUM_THREADS": threads},
-        )
+    settings = {"steps": 12, "compile": "off", **TINY, "threads": 2}
+    command = [sys.executable, "-c", RUN, folder, tmp_path / "one", json.dumps(settings)]
+    subprocess.run(command, check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    train(folder, tmp_path / "three", **settings)
+    torch.set_num_threads(before)
     assert digest(tmp_path / "one") == digest(tmp_path / "three")
 
 
@@ -78,6 +81,44 @@ def test_a_killed_run_ends_like_one_left_alone(folder, tmp_path):
     train(folder, tmp_path / "whole", **settings)
     assert kill_and_resume(folder, tmp_path / "killed", settings, kills=2, seed=time.time_ns()) > 0
     assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.usefixtures("interruptible")
+def test_a_run_told_to_stop_ends_at_a_checkpoint_and_the_next_goes_on(folder, tmp_path, monkeypatch, capfd, number):
+    settings = {"steps": 40, "checkpoint_every": 1000, "eval_every": 50}
+    train(folder, tmp_path / "whole", **settings)
+    signalled(monkeypatch, number, 20)
+    with pytest.raises(PreemptedError, match=r"^training was stopped, at a checkpoint -> run the same command again"):
+        train(folder, tmp_path / "stopped", **settings)
+    assert ("Ctrl-C once more ends at once" in capfd.readouterr().err) == (number == signal.SIGINT)
+    assert len(lines_of(tmp_path / "stopped")) == 20
+    train(folder, tmp_path / "stopped", **settings)
+    assert digest(tmp_path / "stopped") == digest(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_a_second_ctrl_c_ends_a_run_at_once(folder, tmp_path, monkeypatch):
+    signalled(monkeypatch, signal.SIGINT, 20, 20)
+    with pytest.raises(KeyboardInterrupt):
+        train(folder, tmp_path / "out", steps=40)
+    assert len(lines_of(tmp_path / "out")) == 19
+
+
+def signalled(monkeypatch, number, *steps):
+    """Have this process get a signal in the middle of some steps, once each."""
+    from smallcoder.train import loop
+
+    real, calls, left = loop.language_model, [], list(steps)
+
+    def interrupted(*arguments):
+        calls.append(1)
+        while left and left[0] == len(calls):
+            os.kill(os.getpid(), number)
+            left.pop(0)
+        return real(*arguments)
+
+    monkeypatch.setattr(loop, "language_model", interrupted)
 
 
 @pytest.mark.slow
@@ -121,17 +162,29 @@ def test_settings_that_lack_what_they_look_at_are_refused(folder, tmp_path):
         run(Config(steps=9, samples=1), without, tmp_path / "out")
 
 
+def test_a_folder_that_a_job_of_slurm_may_hold_is_not_trained_in(folder, tmp_path, monkeypatch):
+    Job(tmp_path / "out/state/launch").offer(Work("a:b", {}, 2, 1))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match="may still be at work"):
+        train(folder, tmp_path / "out", steps=3)
+
+
 def test_the_batch_grows_as_it_is_told(folder, tmp_path):
     facts = train(folder, tmp_path / "out", batch=6, micro_batch=2, batch_ramp=6, steps=10)
     assert facts["epochs"] == pytest.approx((2 + 2 + 2 + 4 + 6 + 6 + 4 * 6) / 50, abs=0.05)
     assert len(lines_of(tmp_path / "out")) == 11
 
 
-def test_the_callers_threads_are_put_back():
-    before = torch.get_num_threads()
-    with repeatable(choose_machine(Config(steps=1, threads=before + 1))):
-        assert torch.get_num_threads() == before + 1
-    assert torch.get_num_threads() == before
+def test_the_callers_settings_are_put_back():
+    before = settings()
+    with repeatable(choose_machine(Config(steps=1, threads=before[0] + 1))):
+        assert settings() == (before[0] + 1, True, False)
+    assert settings() == before
+
+
+def settings():
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    return torch.get_num_threads(), deterministic, MEMORY.fill_uninitialized_memory
 
 
 @pytest.mark.parametrize("more", [{"micro_batch": 2}, {"micro_batch": 3}, {"recompute": True}])
@@ -201,7 +254,7 @@ def test_damaged_rows_and_a_lack_of_memory_are_named(folder, tmp_path):
     tokens[2, 5] = 60_000
     tokens.flush()
     (tmp_path / "out").mkdir()
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match=r"^row 2 of 'packed' holds the token 60000, .* damaged"):
         run(Config(steps=9, compile="off", **TINY), inputs(folder, packed=tmp_path / "damaged"), tmp_path / "out")
     with pytest.raises(TrainingError, match="micro_batch"), enough_memory():
         torch.empty(1 << 60)

@@ -5,9 +5,11 @@ input may turn, so losses drift apart by some 1e-5 a step.
 """
 
 import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -15,15 +17,20 @@ import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
-from smallcoder.core.errors import InputError
+from smallcoder.core.errors import InputError, StorageError
 from smallcoder.model.config import Experts, ModelConfig
 from smallcoder.model.experts import RoutedExperts
+from smallcoder.model.transformer import document_mask, document_positions
+from smallcoder.train.checkpoint import Checkpoints
 from smallcoder.train.parallel.fleet import Layout, join
-from smallcoder.train.parallel.shard import clip, gather_state
-from tests.train.processes import BIASED, DENSE, MIXED, UNEVEN, Run, together
+from smallcoder.train.parallel.parts import block, local
+from smallcoder.train.parallel.shard import accumulating, clip, gather_state
+from tests.train.processes import BIASED, DENSE, MIXED, UNEVEN, Run, rows, together
 
 STEPS, SAVED = 6, 3
-NOISE = {"fp32": {"muon": 5e-4, "adamw": 1e-5}, "bf16": {"muon": 0.05}}  # of a loss
+NOISE = {"fp32": {"muon": 5e-4, "adamw": 1e-5}, "bf16": {"muon": 0.01}}  # of a loss
+NEAR = {"fp32": 1e-5, "bf16": 0.03}  # of the first gradients, relatively
+FLIPPED = 0.1  # the same in bf16 where a router is: embeddings are rounded, and one token may go to another expert
 APART = {"fp32": 0.01, "bf16": 0.3}  # of a weight after all steps, relatively
 
 
@@ -46,6 +53,7 @@ class Case(NamedTuple):
 CASES = {
     2: {
         "sharded": Case(Layout(), DENSE),
+        "sharded, bf16": Case(Layout(), DENSE, precision="bf16"),
         "mixed, bf16": Case(Layout(), MIXED, precision="bf16"),
         "tensor, biases": Case(Layout(tensor=2), BIASED, "adamw"),
         "experts": Case(Layout(expert=2), MIXED, recompute=True),
@@ -59,6 +67,7 @@ CASES = {
     },
 }
 COMPILED = {
+    "biased, bf16, compiled": Case(Layout(), BIASED, precision="bf16", compile=True),
     "tensor, compiled": Case(Layout(tensor=2), DENSE, compile=True),
     "experts, compiled": Case(Layout(expert=2), MIXED, recompute=True, compile=True),
 }
@@ -125,6 +134,10 @@ def all_cases(names: list[str], reads: list[tuple[str, int, Layout]], folder: Pa
         continued(source, layout, folder)
     sums_count_rows_once()
     an_expert_without_rows_takes_part()
+    with pytest.raises(InputError, match="kv_heads"):
+        Case(Layout(tensor=2), replace(DENSE, kv_heads=1)).run()
+    between_micro_batches_gradients_are_cut_and_between_layers_the_stream_is_wide()
+    what_one_could_not_write_is_no_checkpoint(folder / f"failed, {dist.get_world_size()}")
     join(Layout(), "cpu").leave()
 
 
@@ -134,6 +147,38 @@ def sums_count_rows_once() -> None:
     fleet = join(Layout(tensor=2), "cpu")
     assert fleet.sum(1.0 + fleet.data_rank) == sum(range(world // 2 + 1))
     assert fleet.sum(torch.tensor([1, 2])).tolist() == [world // 2, world]
+
+
+def between_micro_batches_gradients_are_cut_and_between_layers_the_stream_is_wide() -> None:
+    run, streams = Case(Layout(), BIASED, precision="bf16").run(), set()
+    for layer in run.decoder.layers:
+        layer.register_forward_pre_hook(lambda module, arguments: streams.add(arguments[0].dtype))
+    accumulating(run.decoder, last=False)
+    tokens, segments, labels = rows(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = run.decoder(tokens, document_positions(segments), document_mask(segments), [])
+    run.nats(logits, labels).backward()
+    assert streams == {torch.float32}
+    for weight in run.decoder.parameters():
+        assert weight.grad is not None
+        assert local(weight.grad).shape == block(weight)[1]
+        assert weight.grad.dtype == torch.float32
+
+
+def what_one_could_not_write_is_no_checkpoint(folder: Path) -> None:
+    """Only the main process fails, and at the very end: all know, and go on from the same one."""
+    checkpoints, state = Checkpoints(folder, join(Layout(), "cpu")), {"weight": torch.ones(3)}
+    checkpoints.save(state, {"step": 1})
+    checkpoints.wait()
+    full = OSError(28, "No space left on device")
+    with patch.object(Path, "rename", side_effect=full) if dist.get_rank() == 0 else nullcontext():
+        checkpoints.save({"weight": torch.zeros(3)}, {"step": 2})
+        with pytest.raises(StorageError, match="No space left"):
+            checkpoints.wait()
+    assert checkpoints.load(state) == {"step": 1}
+    assert (state["weight"] == 1).all()
+    checkpoints.save(state, {"step": 3})
+    assert checkpoints.load(state) == {"step": 3}
 
 
 def an_expert_without_rows_takes_part() -> None:
@@ -193,6 +238,8 @@ def quartet(pair: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def compiled(pair: Path) -> Path:
+    name = alone(COMPILED["biased, bf16, compiled"])
+    torch.save(measured(known()[name], pair / name), pair / f"{name}.pt")
     together(2, all_cases, list(COMPILED), [], pair)
     return pair
 
@@ -230,7 +277,7 @@ def test_any_number_of_processes_goes_on_from_a_checkpoint_of_another(quartet, s
 def compare(name: str, folder: Path) -> None:
     case = known()[name]
     found, wanted = torch.load(folder / f"{name}.pt"), torch.load(folder / f"{alone(case)}.pt")
-    near = 3e-2 if case.precision == "bf16" else 1e-5
+    near = NEAR[case.precision] if case.config.experts is None or case.precision == "fp32" else FLIPPED
     for weight, gradient in wanted["gradients"].items():
         assert (found["gradients"][weight] - gradient).norm() <= near * gradient.norm() + 1e-7, weight
     noise = NOISE[case.precision][case.kind]

@@ -1,17 +1,19 @@
 """The whole loop in several real processes on CPU: like one process, and like one left alone when killed."""
 
-import json
-import subprocess
-import sys
+import shutil
+import signal
 import time
 
+import numpy as np
 import pytest
 
 from smallcoder.core.errors import InputError
-from smallcoder.train.stage import Config, run
-from tests.train.tiny import RUN, TINY, digest, inputs, kill_and_resume, lines_of, train
+from smallcoder.train.launch.stopping import PreemptedError
+from smallcoder.train.mixture import Places, shares
+from tests.train.launched import sent_when
+from tests.train.tiny import digest, kill_and_resume, killed_when, lines_of, reached, train
 
-SETTINGS = {"batch": 5, "micro_batch": 2, "precision": "fp32", "steps": 24, "eval_every": 8, "checkpoint_every": 5}
+SETTINGS = {"batch": 5, "micro_batch": 2, "precision": "fp32", "steps": 40, "eval_every": 20, "checkpoint_every": 5}
 
 
 def same(one, other):
@@ -27,9 +29,15 @@ def alone(folder, tmp_path_factory):
     return out, train(folder, out, **SETTINGS)
 
 
-def test_two_processes_train_as_one_does(folder, alone, tmp_path):
-    facts = train(folder, tmp_path / "two", **SETTINGS, processes=2)
-    same(alone[0], tmp_path / "two")
+@pytest.fixture(scope="module")
+def two(folder, tmp_path_factory):
+    out = tmp_path_factory.mktemp("two") / "out"
+    return out, train(folder, out, **SETTINGS, processes=2)
+
+
+def test_two_processes_train_as_one_does(alone, two):
+    facts = two[1]
+    same(alone[0], two[0])
     assert facts["processes"] == 2
     assert {name: facts[name] for name in ("parameters", "tokens", "epochs", "heldout_bytes")} == {
         name: alone[1][name] for name in ("parameters", "tokens", "epochs", "heldout_bytes")
@@ -39,26 +47,31 @@ def test_two_processes_train_as_one_does(folder, alone, tmp_path):
 @pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
 def test_a_killed_run_goes_on_with_another_number_of_processes(folder, alone, tmp_path, first, then):
     out = tmp_path / "out"
-    out.mkdir()
-    start = [sys.executable, "-c", RUN, folder, out]
-    process = subprocess.Popen([*start, json.dumps({"compile": "off", **TINY, **SETTINGS, "processes": first})])
-    while process.poll() is None and not (out / "state" / "checkpoint-1").exists():
-        time.sleep(0.005)
-    process.kill()
-    process.wait()
-    subprocess.run([*start, json.dumps({"compile": "off", **TINY, **SETTINGS, "processes": then})], check=True)
+    assert killed_when((out / "state" / "checkpoint-1").exists, folder, out, {**SETTINGS, "processes": first})
+    train(folder, out, **SETTINGS, processes=then)
     same(alone[0], out)
 
 
-def test_two_killed_processes_end_like_two_left_alone(folder, tmp_path):
-    settings = {"compile": "off", **TINY, **SETTINGS, "steps": 30, "processes": 2}
-    train(folder, tmp_path / "whole", **settings)
-    assert kill_and_resume(folder, tmp_path / "killed", settings, kills=1, seed=time.time_ns()) > 0
-    assert digest(tmp_path / "killed") == digest(tmp_path / "whole")
+@pytest.mark.usefixtures("interruptible")
+def test_two_processes_stopped_and_killed_end_like_two_left_alone(folder, two, tmp_path):
+    out, settings = tmp_path / "disturbed", {**SETTINGS, "processes": 2}
+    with sent_when(lambda: reached(out, 4), signal.SIGINT), pytest.raises(PreemptedError, match="at a checkpoint"):
+        train(folder, out, **settings)
+    assert not reached(out, SETTINGS["steps"])
+    assert kill_and_resume(folder, out, settings, kills=1, seed=time.time_ns()) > 0
+    assert digest(out) == digest(two[0])
 
 
-def test_a_layout_that_does_not_fit_is_refused_by_name(folder, tmp_path):
-    (tmp_path / "out").mkdir()
-    config = Config(steps=2, compile="off", **TINY, processes=2, parallel={"tensor": 2})  # pyright: ignore
-    with pytest.raises(InputError, match="kv_heads"):
-        run(config, inputs(folder), tmp_path / "out")
+def test_a_damaged_row_is_the_one_thing_that_a_person_hears_of(folder, tmp_path, capfd):
+    """Rank 1 alone finds it; rank 0, whose words reach the terminal, only sees rank 1 go."""
+    shutil.copytree(folder, tmp_path / "damaged")
+    sizes = {"packed": 50}
+    _, row = Places(sizes, shares(None, sizes), 0, {})(0, 8)[7]
+    tokens = np.load(tmp_path / "damaged/packed/tokens.npy", mmap_mode="r+")
+    tokens[row, 5] = 60_000
+    tokens.flush()
+    words = rf"^row {row} of 'packed' holds the token 60000, .* damaged -> run again with --rebuild of the stage that"
+    with pytest.raises(InputError, match=words):
+        train(tmp_path / "damaged", tmp_path / "out", batch=4, processes=2)
+    assert capfd.readouterr().err == ""
+    assert "Connection closed" in (tmp_path / "out/state/launch/rank-0.log").read_text()

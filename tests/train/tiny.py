@@ -1,11 +1,11 @@
 """A tiny model's training, as other tests ask for it: rows to learn from, runs, and runs that are killed."""
 
 import json
+import multiprocessing
 import random
 import signal
-import subprocess
-import sys
 import time
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -65,17 +65,29 @@ def lines_of(out):
 def kill_and_resume(folder, out, settings, kills, seed):
     """Kill the run with SIGKILL once its metrics file has reached each of `kills` random steps; finish it."""
     rng = random.Random(seed)
-    command = [sys.executable, "-c", RUN, folder, out, json.dumps(settings)]
-    killed = 0
-    for aim in sorted(rng.sample(range(1, settings["steps"]), kills)):
-        process = subprocess.Popen(command)
-        while process.poll() is None:
-            path = out / "metrics.jsonl"
-            if path.exists() and path.read_bytes().count(b"\n") >= aim:
-                process.send_signal(signal.SIGKILL)
-                process.wait()
-                killed += 1
-                break
-            time.sleep(0.001)
-    subprocess.run(command, check=True)
+    aims = sorted(rng.sample(range(1, settings["steps"]), kills))
+    killed = sum(killed_when(partial(reached, out, aim), folder, out, settings) for aim in aims)
+    train(folder, out, **settings)
     return killed
+
+
+def reached(out, lines):
+    """Whether a run has written so many lines of metrics."""
+    path = out / "metrics.jsonl"
+    return path.exists() and path.read_bytes().count(b"\n") >= lines
+
+
+def killed_when(condition, folder, out, settings):
+    """Train in a process of its own until it ends or the condition holds; whether it had to be killed.
+
+    A launcher is a fork, as it only waits; what computes must not be one.
+    """
+    launcher = settings.get("processes", 1) > 1
+    start = multiprocessing.get_context("fork").Process if launcher else multiprocessing.get_context("spawn").Process
+    process = start(target=train, args=(folder, out), kwargs=settings)
+    process.start()
+    while process.is_alive() and not condition():
+        time.sleep(0.001)
+    process.kill()
+    process.join()
+    return process.exitcode == -signal.SIGKILL

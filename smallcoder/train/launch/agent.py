@@ -1,5 +1,5 @@
-"""What Slurm runs on a job's first node: `python -m smallcoder.train.launch.agent FOLDER`. It starts the ranks with
-`srun`, holds their store, and when all have ended says what became of the job, or asks for another attempt.
+"""What Slurm runs on a job's first node: `python -m smallcoder.train.launch.agent FOLDER SUBMISSION`. It starts the
+ranks with `srun`, holds their store, and when all have ended says what became of the job, or asks for another attempt.
 
 Who is told what, when a job must go:
 
@@ -11,6 +11,9 @@ Who is told what, when a job must go:
 So where the ranks have stopped at a checkpoint and the agent has had no SIGTERM, it requeues the job: the same number,
 the same folder, and the function goes on from its checkpoint. Slurm waits two minutes before it starts it again. After
 a SIGTERM the agent says of nothing but a success: whether there is another attempt is for Slurm to say.
+
+An agent that finds another holder in the folder (`job`) ends: before its ranks begin, or by killing them (SIGUSR2, so
+that none writes another word).
 """
 
 import os
@@ -29,17 +32,24 @@ from smallcoder.train.launch.stopping import PreemptedError, listening
 POLL_SECONDS = 0.5
 END_SECONDS = 60.0  # for Slurm to end an attempt after a requeue
 LATE_SECONDS = 2.0  # for a SIGTERM that was sent to all and reached the ranks first
+LAG_SECONDS = 60.0  # for what the launcher wrote to be seen on another node
+HOLDER_SECONDS = 5.0  # between two looks at who holds the folder
 
 
-def main(folder: Path) -> int:
+def main(folder: Path, submission: str) -> int:
     """Exit status: 1 where the job failed, so that Slurm says so, too."""
     job = Job(folder)
     with listening() as received:
-        job.forget_ends()
+        if not _begin(job, submission):
+            print(f"{folder} is another job's now: this one has nothing to do there", file=sys.stderr)
+            return 0
         host = os.environ["SLURMD_NODENAME"]
         try:
             store = open_store(host)
             status = _run_ranks(job, job.environment(host, store.port), received)
+            if job.lost():
+                print(f"{folder} was given to another attempt: this one was ended", file=sys.stderr)
+                return 0
             job.put_outcome(None, job.judge({-1: 128 - status if status > 128 else status}))
         except PreemptedError as error:
             time.sleep(LATE_SECONDS)
@@ -53,20 +63,32 @@ def main(folder: Path) -> int:
     return 0
 
 
+def _begin(job: Job, submission: str) -> bool:
+    until = time.monotonic() + LAG_SECONDS
+    while not (taken := job.take(submission)) and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return taken
+
+
 def _run_ranks(job: Job, environment: dict[str, str], received: set[int]) -> int:
     """The exit status of srun: the largest of its tasks', 128 and the signal for those killed by one."""
     command = [
-        "srun", "--kill-on-bad-exit=1", f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', '1')}",
+        "srun", "--kill-on-bad-exit=1",
+        f"--cpus-per-task={os.environ.get('SLURM_CPUS_PER_TASK', '1')}",
         f"--output={job.folder}/rank-%t.log", "--open-mode=append",
         sys.executable, "-P", "-u", "-m", WORKER, str(job.folder),
     ]  # fmt: skip
     ours = {name: value for name, value in os.environ.items() if name not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
     srun = subprocess.Popen(command, env={**ours, **environment}, stdin=subprocess.DEVNULL)
-    told = False
+    told, look_at = False, 0.0
     while srun.poll() is None:
         if signal.SIGUSR1 in received and not told:
             told = True
             srun.send_signal(signal.SIGUSR1)
+        if time.monotonic() >= look_at:
+            look_at = time.monotonic() + HOLDER_SECONDS
+            if job.lost():
+                srun.send_signal(signal.SIGUSR2)  # which it hands on, and of which the ranks die where they are
         time.sleep(POLL_SECONDS)
     return srun.returncode
 
@@ -82,4 +104,4 @@ def _requeue(received: set[int]) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))

@@ -118,7 +118,7 @@ def recognise(text: str, who: str, log: Path) -> tuple[SmallcoderError, bool] | 
 def explain_exit(status: int, who: str, log: Path) -> Failure:
     """What the status of a rank means that left no word; negative ones are signals that its launcher did not send."""
     if -status in SIGNALS:  # so early that it did not listen yet
-        return Failure(PreemptedError("training was stopped from outside"), STOP)
+        return Failure(PreemptedError("training was stopped"), STOP)
     if status == errno.ENOSPC:  # it could not even write down why
         return Failure(StorageError(f"{who} found the disk full", SPACE), CAUSE)
     if status == -signal.SIGKILL:

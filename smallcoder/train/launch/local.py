@@ -4,8 +4,9 @@ What torchrun's agent does for one node and no restarts, in the terms of this pr
 others write to their logs; a rank's error is raised here as it was raised there; nothing stays behind. The launcher
 holds the ranks' store on a port that the kernel chose, so no other process can take the port first.
 
-The ranks lead sessions of their own, so Ctrl-C reaches the launcher alone, which kills them; SIGTERM it passes on, and
-gives them `GRACE_SECONDS` to checkpoint. Where the launcher itself is killed, their leash ends them (`worker`).
+The ranks lead sessions of their own, so Ctrl-C reaches the launcher alone. It tells them to stop, as it does when it
+gets a SIGTERM itself, and gives them `GRACE_SECONDS` to checkpoint; at a second Ctrl-C it kills them. Where the
+launcher itself is killed, their leash ends them (`worker`).
 """
 
 import math
@@ -22,7 +23,7 @@ from smallcoder.train.launch.stopping import PreemptedError, listening
 
 WORKER = "smallcoder.train.launch.worker"
 HOST = "127.0.0.1"
-GRACE_SECONDS = 60.0  # after SIGTERM
+GRACE_SECONDS = 60.0  # for ranks that have been told to stop
 LAST_WORDS_SECONDS = 3.0  # after the first rank has failed, for the others to say why they do
 POLL_SECONDS = 0.05
 
@@ -31,7 +32,7 @@ def run_here(job: Job) -> Any:
     """What rank 0 returned. Raises the error of the rank that failed, `PreemptedError` where all were told to stop."""
     store = open_store(HOST)
     ranks: list[subprocess.Popen[bytes]] = []
-    with listening() as received:
+    with listening(at_terminal=True) as received:
         try:
             ranks.extend(_start(job, rank, store.port) for rank in range(job.work().processes))
             _watch(ranks, received)
@@ -39,7 +40,7 @@ def run_here(job: Job) -> Any:
         finally:
             _kill(ranks)
         if received and not any(ended.values()) and len(ended) < len(ranks):
-            raise PreemptedError("training was stopped from outside, in the middle of a step")
+            raise PreemptedError("training was stopped, in the middle of a step")
         return job.judge(ended)
 
 

@@ -1,9 +1,14 @@
 """A job on a Slurm cluster: submitted with `sbatch`, watched, found again, cancelled.
 
 Slurm starts `agent` on the job's first node; the agent starts the ranks with `srun`, one task each. The job is found
-again by its name, which follows from its folder and its work: a runner that was killed and started again waits on for
-the job that it had submitted, and takes the result of one that ended meanwhile. A job of other work in the same folder
-is cancelled. Ctrl-C cancels the job; any other end of the runner leaves it running.
+again by its name, which follows from its folder and the mark of its submission there: a runner that was killed and
+started again waits on for the job that it had submitted, and takes the result of one that ended meanwhile. Any other
+job of the same folder is cancelled, and must be gone before the next is submitted. Ctrl-C cancels the job; any other
+end of the runner leaves it running.
+
+Patience: a job counts as over when it has been in an ended state for `SETTLE_SECONDS` (a cancelled one at once), as
+Slurm may take it up again after a preemption or the death of a node. Where Slurm does not answer, it is asked for
+`SILENCE_SECONDS` when a job begins, for `OUTAGE_SECONDS` while one is watched, which needs no controller to run on.
 
 The folder must be on a disk that all nodes share, and so must this program's environment. No accounting database is
 needed: states come from `squeue`, ends from the folder. submitit is not used: it checkpoints and requeues from a signal
@@ -21,7 +26,7 @@ import time
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -32,8 +37,12 @@ from smallcoder.train.launch.job import Job, Work
 AGENT = "smallcoder.train.launch.agent"
 WARNING_SECONDS = 180  # ahead of the time limit; Slurm may be up to 60 s early
 SLOWEST_POLL_SECONDS = 15.0
-SETTLE_SECONDS = 60.0  # for an ended job's last files to be seen across a network's disk
-ENDED = {  # states in which a job stays
+SETTLE_SECONDS = 60.0  # for an ended job to be taken up again, and for its last files to be seen on a network's disk
+SILENCE_SECONDS = 120.0
+OUTAGE_SECONDS = 24 * 3600.0
+CANCEL_SECONDS = 600.0  # for a cancelled job to end: Slurm's KillWait and what a site does after a job
+ASKING_SECONDS = 60.0  # that one call of squeue may take
+ENDED = {  # states in which a job may stay
     "BOOT_FAIL": "its node did not come up",
     "CANCELLED": "it was cancelled",
     "COMPLETED": "it ended without a word",
@@ -45,7 +54,7 @@ ENDED = {  # states in which a job stays
     "TIMEOUT": "it ran into its time limit",
     "": "Slurm does not know it any more",
 }
-UNEXPLAINED = ("COMPLETED", "FAILED", "")
+FINAL = "CANCELLED"  # which Slurm never takes up again by itself
 OURS = {
     "chdir", "error", "export", "job-name", "nodes", "ntasks", "ntasks-per-node", "open-mode", "output",
     "parsable", "requeue", "no-requeue", "signal", "wait", "wrap",
@@ -87,26 +96,44 @@ def run_on_slurm(job: Job, work: Work, slurm: Slurm) -> Any:
             "run on a login node of the cluster, or leave `slurm` out of the stage",
         )
     outcome = job.outcome(work)
-    number = _find(job, work)
     if outcome and outcome[0] is None:  # it ended well while nobody was waiting
         return outcome[1]
+    if outcome:
+        job.retire()
     try:
-        if number is None or outcome:
-            job.prepare(work)
-            number = _submit(job, work, slurm)
+        number = _find(job, job.submission(work)) or _submit(job, work, slurm)
         error, result = _wait(job, work, number)
     except KeyboardInterrupt:
-        if number:
-            _cancel(number)
+        submission = job.submission(work)
+        if submission:
+            _run("scancel", f"--user={os.getuid()}", f"--name={_name(job, submission)}")
+        job.retire()
         raise
     if error:
         raise error
     return result
 
 
+def end_job(job: Job) -> None:
+    """End the job of Slurm that may be at work in a folder, before something else works there.
+
+    Raises ToolError where Slurm cannot be asked.
+    """
+    if not job.holder.exists():
+        return
+    if shutil.which("squeue") is None:
+        raise ToolError(
+            f"a job of Slurm may still be at work in {job.folder}, and there is no squeue on this machine",
+            f"end the job on the cluster with scancel, then delete {job.holder}",
+        )
+    _find(job, None)
+    job.retire()
+
+
 def _submit(job: Job, work: Work, slurm: Slurm) -> str:
+    submission = job.offer(work)
     options = {
-        "job-name": f"{_name(job)}-{work.digest}",
+        "job-name": _name(job, submission),
         "nodes": slurm.nodes,
         "ntasks-per-node": work.processes,
         "cpus-per-task": work.threads,
@@ -123,7 +150,7 @@ def _submit(job: Job, work: Work, slurm: Slurm) -> str:
     command += [
         f"--{name}={value}" if value != "" else f"--{name}" for name, value in options.items() if value is not None
     ]
-    agent = shlex.join([sys.executable, "-P", "-m", AGENT, str(job.folder)])
+    agent = shlex.join([sys.executable, "-P", "-m", AGENT, str(job.folder), submission])
     done = subprocess.run([*command, "--wrap", f"exec {agent}"], capture_output=True, text=True, check=False)
     if done.returncode:
         why = " ".join(done.stderr.replace("sbatch: error:", "").split())
@@ -133,66 +160,102 @@ def _submit(job: Job, work: Work, slurm: Slurm) -> str:
     return done.stdout.strip().split(";")[0]
 
 
-def _name(job: Job) -> str:
-    """What the names of a folder's jobs begin with."""
-    return f"smallcoder-{blake2b(str(job.folder).encode(), digest_size=6).hexdigest()}"
+def _name(job: Job, submission: str = "") -> str:
+    """The name of a submission's job; what the names of a folder's jobs begin with."""
+    return f"smallcoder-{blake2b(str(job.folder).encode(), digest_size=6).hexdigest()}-{submission}"
 
 
-def _find(job: Job, work: Work) -> str | None:
-    """The queued or running job of this work. Jobs of other work in the same folder are cancelled first."""
-    rows = _squeue("--user", str(os.getuid()), "--format", "%A|%T|%j")
-    if rows is None:
-        raise ToolError("Slurm does not answer", "try again when its controller is back")
-    found = None
-    for number, state, name in (row.split("|", 2) for row in rows.splitlines()):
-        if state in ENDED or not name.startswith(_name(job)):
-            continue
-        if name.endswith(work.digest):
-            found = number
-        else:
-            _cancel(number)
-            while _state(number)[0] not in ENDED:
-                time.sleep(1)
-    return found
+def _find(job: Job, submission: str | None) -> str | None:
+    """The number of a submission's job, ended or not, if Slurm knows it. Other jobs of the folder are ended first."""
+    number = None
+    for row in _ask(f"--user={os.getuid()}"):
+        if submission and row.name == _name(job, submission):
+            number = row.number
+        elif row.name.startswith(_name(job)) and row.state not in ENDED:
+            _end(row.number)
+    return number
+
+
+def _end(number: str) -> None:
+    """Cancel a job, and stay until it is gone with all its processes. Raises ToolError if that takes too long."""
+    until = time.monotonic() + CANCEL_SECONDS
+    _run("scancel", number)
+    while any(row.number == number and row.state not in ENDED for row in _ask(f"--jobs={number}")):
+        if time.monotonic() >= until:
+            raise ToolError(
+                f"Slurm's job {number} was cancelled and has not ended in {CANCEL_SECONDS / 60:.0f} minutes",
+                f"`scontrol show job {number}` tells where it hangs; run again when it is gone",
+            )
+        time.sleep(1)
 
 
 def _wait(job: Job, work: Work, number: str) -> tuple[SmallcoderError | None, Any]:
     """The outcome of a job, when it has one. Raises TrainingError for a job that ended without."""
-    state, pause, look_at, gone_at = "?", 1.0, 0.0, math.inf
+    pause, look_at, ended_at, heard_at = 1.0, 0.0, math.inf, time.monotonic()
     with _Ticker(job.log(0), f"job {number}") as ticker:
         while (outcome := job.outcome(work)) is None:
             now = time.monotonic()
             if now >= look_at:
-                state, where = _state(number)
-                gone_at = min(gone_at, now) if state in ENDED else math.inf
                 pause = min(SLOWEST_POLL_SECONDS, pause * 1.3)
                 look_at = now + pause
+                rows = _rows(f"--jobs={number}")
+                state, where = "?", "Slurm does not answer"
+                if rows is not None:
+                    heard_at = now
+                    state, where = next(((row.state, row.where) for row in rows if row.number == number), ("", ""))
+                ended_at = min(ended_at, now) if state in ENDED else math.inf
+                if state == FINAL or now - ended_at >= SETTLE_SECONDS:
+                    job.retire()
+                    remedy = f"see {job.folder / 'job.log'}; the same command goes on from the last checkpoint"
+                    raise TrainingError(f"Slurm's job {number} is over: {ENDED[state]}", remedy)
                 ticker.state = f"{state.lower()} ({where})" if where else state.lower()
-            if now - gone_at > (SETTLE_SECONDS if state in UNEXPLAINED else 0):
-                remedy = f"see {job.folder / 'job.log'}; the same command goes on from the last checkpoint"
-                raise TrainingError(f"Slurm's job {number} is over: {ENDED[state]}", remedy)
+            if now - heard_at >= OUTAGE_SECONDS:
+                raise ToolError(
+                    f"Slurm has not answered for {OUTAGE_SECONDS / 3600:.0f} hours; job {number} may still run",
+                    "when `squeue` answers again, the same command goes on waiting for it",
+                )
             ticker.tick()
             time.sleep(1)
     return outcome
 
 
-def _cancel(number: str) -> None:
-    subprocess.run(["scancel", number], check=False, capture_output=True)
+class _Row(NamedTuple):
+    """A job as squeue shows it. `where`: why it waits, or its nodes."""
+
+    number: str
+    state: str
+    name: str
+    where: str
 
 
-def _state(number: str) -> tuple[str, str]:
-    """State, and reason or nodes, of a job: two empty strings where Slurm has forgotten it, "?" where it is silent."""
-    rows = _squeue("--states", "all", "--jobs", number, "--format", "%T|%R")
-    if rows is None:
-        return "?", "Slurm does not answer"
-    state, _, where = rows.strip().partition("|")
-    return state, "" if where == "(None)" else where.strip("()")
+def _ask(*which: str) -> list[_Row]:
+    """`_rows`, with patience. Raises ToolError when that is at an end."""
+    until = time.monotonic() + SILENCE_SECONDS
+    while (rows := _rows(*which)) is None:
+        if time.monotonic() >= until:
+            raise ToolError(
+                f"Slurm has not answered for {SILENCE_SECONDS / 60:.0f} minutes",
+                "see that `squeue` answers on this machine, then run the same command again",
+            )
+        time.sleep(5)
+    return rows
 
 
-def _squeue(*arguments: str) -> str | None:
-    """What squeue prints, nothing for a job it does not know, None where it cannot reach its controller."""
-    done = subprocess.run(["squeue", "--noheader", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else ("" if "Invalid job id" in done.stderr else None)
+def _rows(*which: str) -> list[_Row] | None:
+    """What squeue says of some jobs, ended ones too, as long as Slurm remembers them. None where it does not answer."""
+    done = _run("squeue", "--noheader", "--states=all", "--format=%A|%T|%j|%R", *which)
+    if done is None or (done.returncode and "Invalid job id" not in done.stderr):
+        return None
+    rows = [_Row(*line.split("|", 3)) for line in done.stdout.splitlines()]
+    return [row._replace(where="" if row.where == "(None)" else row.where.strip("()")) for row in rows]
+
+
+def _run(*command: str) -> "subprocess.CompletedProcess[str] | None":
+    """A call of one of Slurm's programs. None where it hangs."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=ASKING_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 class _Ticker:

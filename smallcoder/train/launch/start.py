@@ -1,4 +1,4 @@
-"""`launch`: hand a function to many processes, here or on a cluster, and wait for what comes of it."""
+"""Hand a function to many processes, here or on a cluster, and wait for what comes of it."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from smallcoder.core.manifest import STATE
 from smallcoder.train.launch.job import Job, Work
 from smallcoder.train.launch.local import run_here
-from smallcoder.train.launch.slurm import Slurm, run_on_slurm
+from smallcoder.train.launch.slurm import Slurm, end_job, run_on_slurm
 
 
 def launch(
@@ -19,11 +19,23 @@ def launch(
     returned here. Logs and all else live in out/state/launch until the stage is finished.
 
     Raises the error of the rank that failed first, as it was raised there if it is one of ours, else as TrainingError
-    with its first line and the name of its log; `PreemptedError` where the work was stopped from outside.
+    with its first line and the name of its log; `PreemptedError` where the work was told to stop.
     """
-    job = Job(out / STATE / "launch")
+    job = _job(out)
     work = Work(function, arguments, processes, threads, slurm.nodes if slurm else 1)
     if slurm:
         return run_on_slurm(job, work, slurm)
     job.prepare(work)
     return run_here(job)
+
+
+def withdraw(out: Path) -> None:
+    """Make sure that nothing launched on a cluster is at work in `out` any more; without such a job, do nothing.
+
+    Raises ToolError where Slurm cannot be asked, or does not end the job.
+    """
+    end_job(_job(out))
+
+
+def _job(out: Path) -> Job:
+    return Job(out / STATE / "launch")

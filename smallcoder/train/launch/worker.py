@@ -12,7 +12,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from smallcoder.train.launch.job import Job
+from smallcoder.train.launch.job import ATTEMPT, Job
 from smallcoder.train.launch.stopping import PreemptedError, listening
 
 FROM_SLURM = {
@@ -25,7 +25,7 @@ def main(folder: Path, leashed: bool) -> int | None:
     with listening():
         if leashed:
             threading.Thread(target=_watch_launcher, daemon=True).start()
-        job = Job(folder)
+        job = Job(folder, os.environ.get(ATTEMPT, ""))
         work = job.work()
         if "RANK" not in os.environ:
             os.environ.update({name: os.environ[slurm] for name, slurm in FROM_SLURM.items()})

@@ -54,7 +54,7 @@ def used() -> float:
 def spent(sandbox: Sandbox) -> float:
     """CPU-seconds of this process, the slots and all that they have reaped."""
     ticks = 0
-    for pid in (pid for slot in sandbox._slots for pid in slot.pids):
+    for pid in (pid for slot in sandbox._pool.slots for pid in slot.pids):
         stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += sum(map(int, stat[11:15]))
     return used() + ticks / os.sysconf("SC_CLK_TCK")
@@ -235,9 +235,10 @@ def many(root: Path) -> None:
         for number, verdict in enumerate(grading.grade_many(answers), 1):
             passed += verdict.status == "passed"
             if number % (len(problems) * 20) == 0:
-                pages = [Path(f"/proc/{slot._process.pid}/statm").read_text().split()[1] for slot in sandbox._slots]
-                mine = int(Path("/proc/self/statm").read_text().split()[1])
-                print(f"  {number}: this process {mine / 256:.0f} MB, slots {[int(one) // 256 for one in pages]} MB")
+                pids = ["self", *(str(pid) for slot in sandbox._pool.slots for pid in sorted(slot.pids))]
+                pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
+                mine, *others = (one // 256 for one in pages)
+                print(f"  {number}: this process {mine} MB, slots and their templates {others} MB", flush=True)
     print(f"{passed} of {100 * len(problems)} passed, {used() - before:.0f} CPU-s, {time.monotonic() - start:.0f} s")
 
 

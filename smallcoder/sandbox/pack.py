@@ -31,11 +31,18 @@ def pack(job: Job, toolchain: Toolchain | None = None) -> dict[str, Any]:
     if toolchain:
         _pack_program(job, limits, toolchain, message)
     else:
-        name = job.program.entry_point
-        message["inputs"] = _ENCODED(name, job.inputs)
-        message |= {"code": job.program.code, "entry_point": name, "tests": job.tests}
+        name, bounds = job.program.entry_point, (int(limits.cpu_seconds) + 2, int(limits.memory_bytes))
+        inputs = [] if job.tests else _ENCODED(name, job.inputs)
+        message["calls"] = len(inputs)
+        message["program"] = _packed(job.program.code, name, inputs, limits.output_bytes, *bounds)
+        message["tests"] = _packed(job.tests, limits.output_bytes, *bounds) if job.tests else b""
     message["patience"] = _patience(message)
     return message
+
+
+def _packed(*job: Any) -> bytes:
+    """What a process reads to know what it is to do."""
+    return marshal.dumps(job, 0)  # the oldest form: reading a newer one touches the table of interned texts
 
 
 class _Encoded:
@@ -181,7 +188,7 @@ def _calls(reply: dict[str, Any], message: dict[str, Any], tier: str) -> Result:
     end, seconds = reply["end"], reply["cpu_seconds"]
     form: Form = "second jail" if message["tests"] else "values"
     try:
-        outputs, told = _frames(reply["data"], 1 if message["tests"] else len(message["inputs"]))
+        outputs, told = _frames(reply["data"], 1 if message["tests"] else message["calls"])
     except DecodeError as error:
         outputs, told = [], f"malformed result: {error}"
     if end in _TIMEOUTS:

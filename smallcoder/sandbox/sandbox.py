@@ -9,15 +9,13 @@ Code and inputs go down; what comes back is bytes of bounded length, read by a s
 pipes and processes, so a candidate can only claim values for its own inputs, which is what returning a value does. It
 is up to the caller to compare them with what was expected.
 
-Cost: 1.3 ms of CPU for a run of a function, twice that with tests in a second jail, 0.15 s to start a slot. Runs share
+Cost: 1.7 ms of CPU for a run of a function, twice that with tests in a second jail, 0.15 s to start a slot. Runs share
 no state. Not covered: programs that need a network.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -26,6 +24,7 @@ from smallcoder.core.recipe import nearest
 from smallcoder.sandbox.host import Slot, SlotError
 from smallcoder.sandbox.languages import NAMES, toolchain
 from smallcoder.sandbox.pack import pack, result
+from smallcoder.sandbox.pool import Pool
 from smallcoder.sandbox.protocol import Job, Limits, Program, Result
 
 T = TypeVar("T")
@@ -38,7 +37,6 @@ RAISE = {
     "C": "use Linux 5.13 or newer with seccomp and Landlock",
 }
 WINDOW = 4  # jobs begun or waiting per slot in run_many
-_BEGUN = 2  # jobs that a slot has: the next one is there when it is done with one
 _PROBE = """
 import os, socket
 def probe(pids):
@@ -81,6 +79,8 @@ class Sandbox:
     B and C there are none, and `missing` says of each that cannot run why. Raises ToolError where no tier holds.
     """
 
+    _pool: Pool  # inside its `with`
+
     def __init__(
         self, workers: int = 2, tiers: Sequence[str] = TIERS, languages: Sequence[str] = (), unsafe: bool = False
     ) -> None:
@@ -91,11 +91,6 @@ class Sandbox:
         self.missing: dict[str, str] = {}
         self._tiers = (*tiers, *(["unsafe"] if unsafe else []))
         self._toolchains = {name: toolchain(known(name)) for name in languages}
-        self._seats: list[_Seat] = []
-        self._slots: set[Slot] = set()
-        self._lock = threading.Lock()
-        self._freed = threading.Condition(self._lock)
-        self._closed = False
 
     def __enter__(self) -> Self:
         for tier in self._tiers:
@@ -127,19 +122,10 @@ class Sandbox:
                 self.missing[name] = chain
             elif tier in "BC":
                 self.missing[name] = f"tier {tier} cannot hold programs: it runs Python functions alone"
-        self._slots.add(slot)
-        self._seats = [_Seat(slot), *(_Seat() for _ in range(self.workers - 1))]
-        self._threads = ThreadPoolExecutor(_BEGUN * self.workers, "sandbox")
+        self._pool = Pool(self.workers, tier, slot, lambda: self._slot(tier))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        with self._lock:
-            self._closed = True
-            slots = list(self._slots)
-        for slot in slots:
-            slot.hang_up()
-        self._threads.shutdown(cancel_futures=True)
-        for slot in slots:
-            slot.close()
+        self._pool.close()
 
     def run(
         self, program: Program, inputs: Sequence[tuple[Any, ...] | str] = (), limits: Limits | None = None, **more: Any
@@ -148,88 +134,35 @@ class Sandbox:
 
         Raises TypeError where an input is not plain data.
         """
-        return self._run(Job(program, inputs, limits or Limits(), **more))
+        return self._submit(Job(program, inputs, limits or Limits(), **more)).result()
 
     def run_many(self, jobs: Iterable[Job]) -> Iterator[Result]:
         """The results of the jobs in their order. Takes jobs as it needs them and runs at most a few ahead.
 
         Closing the iterator early drops the jobs that have not started.
         """
-        return in_order(self._threads, self._run, jobs, WINDOW * self.workers)
+        return in_order(self._submit, jobs, WINDOW * self.workers)
 
-    def _run(self, job: Job) -> Result:
+    def _submit(self, job: Job) -> "Future[Result]":
         assert self.tier, "the sandbox is used outside its `with`"
         chain = None
         name = job.program.language
         if name != "python" or not (job.program.entry_point or job.tests):
             chain = self._toolchains.get(name, f"the sandbox was not made for {name} programs")
-            if name in self.missing or isinstance(chain, str):
-                return Result("infra", [], self.missing.get(name, str(chain)), 0.0, self.tier, "one process")
-        return self._ask(pack(job, chain))
-
-    def _ask(self, message: dict[str, Any]) -> Result:
-        found = Result("infra", [], "closed", 0.0, self.tier)
-        with self._freed:
-            self._freed.wait_for(lambda: min(seat.jobs for seat in self._seats) < _BEGUN)
-            seat = min(self._seats, key=lambda one: one.jobs)
-            seat.jobs += 1
-        try:
-            for _ in range(2):
-                if self._closed:
-                    break
-                slot = None
-                try:
-                    slot = self._seated(seat)
-                    found = result(slot.run(message), message, self.tier)
-                except SlotError as error:
-                    found = Result("infra", [], str(error), 0.0, self.tier)
-                if found.status != "infra":
-                    break
-                self._discard(seat, slot)
-        finally:
-            with self._freed:
-                seat.jobs -= 1
-                self._freed.notify()
-        return found
-
-    def _seated(self, seat: "_Seat") -> Slot:
-        """The slot of a seat, started when it is needed."""
-        with seat.lock:
-            if seat.slot is None:
-                slot = self._slot(self.tier)
-                with self._lock:
-                    self._slots.add(slot)
-                    if self._closed:
-                        slot.hang_up()
-                seat.slot = slot
-            return seat.slot
-
-    def _discard(self, seat: "_Seat", slot: Slot | None) -> None:
-        """End a slot, unless the other job that it had did so already."""
-        with seat.lock:
-            if slot is None or seat.slot is not slot:
-                return
-            seat.slot = None
-        slot.close()
-        with self._lock:
-            self._slots.discard(slot)
+            why = self.missing.get(name) or (chain if isinstance(chain, str) else chain.lacks(job.program.code))
+            if why or isinstance(chain, str):
+                lacking: Future[Result] = Future()
+                lacking.set_result(Result("infra", [], why, 0.0, self.tier, "one process"))
+                return lacking
+        return self._pool.submit(pack(job, chain))
 
 
-@dataclass(eq=False)
-class _Seat:
-    """Where a slot is, or will be, and how many jobs it has."""
-
-    slot: Slot | None = None
-    jobs: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-def in_order(threads: Executor, run: Callable[[T], Result], jobs: Iterable[T], most: int) -> Iterator[Result]:
-    """What `run` makes of the jobs, in their order. Takes jobs as needed: at most `most` are begun or waiting."""
+def in_order(submit: Callable[[T], "Future[Result]"], jobs: Iterable[T], most: int) -> Iterator[Result]:
+    """The results of the jobs, in their order. Takes jobs as needed: at most `most` are begun or waiting."""
     waiting: deque[Future[Result]] = deque()
     try:
         for job in jobs:
-            waiting.append(threads.submit(run, job))
+            waiting.append(submit(job))
             if len(waiting) >= most:
                 yield waiting.popleft().result()
         while waiting:

@@ -202,7 +202,9 @@ class Remote:
 
     def run_many(self, jobs: Iterable[Any]) -> Iterator[Result]:
         """Results in order, as `Sandbox.run_many`."""
-        return in_order(self._threads, self._post, map(pack_job, jobs), WINDOW * self._workers)
+        return in_order(
+            lambda body: self._threads.submit(self._post, body), map(pack_job, jobs), WINDOW * self._workers
+        )
 
     def _post(self, body: bytes) -> Result:
         try:

@@ -130,7 +130,7 @@ def test_a_warm_compiler_forgets_what_it_compiled(name):
         assert [result.stdout for result in results] == [b"1\n", b""] * 3
         assert all(result.reason.startswith("does not compile: ") for result in results[1::2])
         assert all(result.cpu_seconds < results[0].cpu_seconds for result in results[1:])
-        slot = next(iter(sandbox._slots))._process.pid
+        slot = next(iter(sandbox._pool.slots))._process.pid
         below = children(slot)
         assert below  # the compiler
     deadline = time.monotonic() + 10
@@ -156,3 +156,35 @@ def test_java_of_a_package_and_names_too_long_for_files(sandbox):
     assert (beside.status, beside.stdout) == ("ok", b"a.P$1\n"), beside
     for result in (nested, outer):
         assert (result.status, result.reason[:16]) == ("error", "does not compile"), result
+
+
+def test_a_mark_over_its_bound_is_refused_and_not_cut(sandbox):
+    whole, over = (
+        sandbox.run(Program(f"head -c {size} /dev/zero > mark", language="bash")) for size in (1 << 20, (1 << 20) + 1)
+    )
+    assert (whole.status, len(whole.mark)) == ("ok", 1 << 20)
+    assert (over.status, over.reason, over.mark) == ("error", "too much output", b"")
+
+
+def test_tests_that_do_not_compile_are_infra_for_their_job_alone():
+    right = Program("function f(x: number): number { return x + 1 }", language="typescript")
+    good, broken = "const f = remote('f');\nif (f(1) !== 2) throw new Error('wrong')", "if ("
+    with Sandbox(1, languages=["typescript"]) as sandbox:
+        if sandbox.missing:
+            pytest.skip(sandbox.missing["typescript"])
+        assert sandbox.run(right, tests=good).status == "ok"
+        before = children(next(iter(sandbox._pool.slots))._process.pid)
+        found = list(sandbox.run_many(Job(right, tests=tests) for tests in (good, broken, good, broken, good)))
+        assert [result.status for result in found] == ["ok", "infra", "ok", "infra", "ok"], found
+        assert all("do not compile" in result.reason for result in found[1::2])
+        assert children(next(iter(sandbox._pool.slots))._process.pid) == before  # slot, template and warm compiler
+
+
+def test_a_library_that_is_not_there_is_named(sandbox, monkeypatch):
+    if "cpp" in sandbox.missing:
+        pytest.skip(sandbox.missing["cpp"])
+    monkeypatch.setattr("smallcoder.sandbox.languages.os.path.isdir", lambda path: False)
+    result = sandbox.run(Program("#include <boost/any.hpp>\nint main() {}", language="cpp"))
+    assert (result.status, "apt-get install libboost-dev" in result.reason) == ("infra", True)
+    other = sandbox.run(Program("#include <nowhere/any.hpp>\nint main() {}", language="cpp"))
+    assert (other.status, other.reason[:16]) == ("error", "does not compile")

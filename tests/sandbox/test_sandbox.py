@@ -36,7 +36,7 @@ def children(pid: int) -> set[int]:
 
 
 def slots(sandbox: Sandbox) -> set[int]:
-    return {pid for slot in sandbox._slots for pid in slot.pids}
+    return {pid for slot in sandbox._pool.slots for pid in slot.pids}
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_run_many_takes_jobs_as_needed_and_can_be_left(sandbox):
 
 
 def test_a_dead_slot_is_replaced(sandbox):
-    for slot in list(sandbox._slots):
+    for slot in list(sandbox._pool.slots):
         slot._process.kill()
         slot._process.wait()
     results = list(sandbox.run_many(Job(DOUBLE, [(i,)]) for i in range(8)))
@@ -157,7 +157,7 @@ def test_no_answer_goes_to_another_job_when_slots_die(sandbox):
 
     def kill():
         while not ended.wait(0.05):
-            for slot in list(sandbox._slots)[:1]:
+            for slot in list(sandbox._pool.slots)[:1]:
                 slot._process.kill()
 
     killer = threading.Thread(target=kill)
@@ -170,7 +170,32 @@ def test_no_answer_goes_to_another_job_when_slots_die(sandbox):
     for i, result in enumerate(results):
         assert result.outputs == [Output(2 * i)] or result.status == "infra", (i, result)
     list(sandbox.run_many([Job(DOUBLE, [(1,)])] * 8))  # starts the last ones anew
-    assert all(slot._process.poll() is None for slot in sandbox._slots)
+    assert all(slot._process.poll() is None for slot in sandbox._pool.slots)
+
+
+def test_a_job_that_breaks_its_slots_costs_its_neighbour_no_try(sandbox):
+    sleeper = Job(Program("import time\ndef f(x): time.sleep(20)", "f"), [(1,)], Limits(30, 30))
+    with Sandbox(1, (sandbox.tier,)) as one:
+        results = one.run_many([sleeper, Job(DOUBLE, [(4,)]), Job(DOUBLE, [(5,)])])
+        first = threading.Thread(target=lambda: found.append(next(results)))
+        found = []
+        first.start()
+        for _ in range(2):
+            deadline = time.monotonic() + 20
+            while not (below := runs(one)) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert below
+            for slot in list(one._pool.slots):
+                slot._process.kill()
+                slot._process.wait()
+        first.join()
+        assert [result.status for result in found] == ["infra"]
+        assert [result.outputs for result in results] == [[Output(8)], [Output(10)]]
+
+
+def runs(sandbox: Sandbox) -> set[int]:
+    """The processes of programs that run now."""
+    return {pid for slot in list(sandbox._pool.slots) for pid in children(slot._process.pid) - slot.pids}
 
 
 def test_a_program_finds_nothing_of_its_tests(sandbox):
@@ -206,7 +231,7 @@ def test_a_sandbox_that_breaks_says_infra(sandbox, monkeypatch):
         raise SlotError("no more processes")
 
     with Sandbox(1, (sandbox.tier,)) as one:
-        next(iter(one._slots))._process.kill()
+        next(iter(one._pool.slots))._process.kill()
         monkeypatch.setattr("smallcoder.sandbox.sandbox.Slot", broken)
         result = one.run(DOUBLE, [(1,)])
     assert (result.status, result.outputs, result.reason) == ("infra", [], "no more processes")
@@ -228,7 +253,7 @@ def test_inputs_must_be_plain(sandbox):
 
 def test_a_thousand_runs_keep_memory_and_descriptors_flat(sandbox):
     with Sandbox(1, (sandbox.tier,)) as one:
-        pid = next(iter(one._slots))._process.pid
+        pid = next(iter(one._pool.slots))._process.pid
 
         def held():
             slot = Path(f"/proc/{pid}")
@@ -243,6 +268,27 @@ def test_a_thousand_runs_keep_memory_and_descriptors_flat(sandbox):
         last = held()
     assert last[:2] == first[:2]
     assert last[2] - first[2] < 100  # pages
+
+
+def test_programs_keep_descriptors_and_processes_flat():
+    """Of those that succeed, fail, run out of time and leave processes, in two jails too."""
+    limits = Limits(cpu_seconds=0.2, wall_seconds=0.5)
+    shell = ["exit 3", "while :; do :; done", "sleep 9", "if", "(setsid sleep 100 &) & exit", "kill -9 $$", "yes"]
+    jobs = [Job(Program(code, language="bash"), limits=limits) for code in shell]
+    jobs += [Job(Program("f() { echo 1; }", language="bash"), limits=limits, tests=code) for code in ("f", "exit 4")]
+    jobs += [Job(Program(code, "f"), limits=limits, tests="remote('f')(1)") for code in ("f = abs", "1 / 0", "")]
+    jobs += [Job(Program("def f(x): return 'x' * (1 << 25)", "f"), [("y" * (2 << 20),)], limits)]
+    with Sandbox(1, languages=("bash",)) as sandbox:
+        pid = next(iter(sandbox._pool.slots))._process.pid
+
+        def held():
+            return len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir("/proc/self/fd")), children(pid)
+
+        list(sandbox.run_many(jobs))
+        first = held()
+        for _ in range(3):
+            assert all(result.status != "infra" for result in sandbox.run_many(jobs))
+        assert held() == first
 
 
 @pytest.mark.slow
@@ -276,32 +322,43 @@ def test_an_hour_of_programs_keeps_memory_and_descriptors_flat():
         assert resident - first[0][pid][0] < 1000  # pages
 
 
-@pytest.mark.parametrize("tier", TIERS)
+SLEEPER = """
+import threading, time, signal
+def f(x):
+    threading.Thread(target=time.sleep, args=(99,)).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+    open("left", "w").write("x")
+    while True: time.sleep(9)
+"""
+ORPHANS = "trap '' TERM HUP; (setsid sleep 99 &) & (trap '' TERM; sleep 98) & echo x > left; wait; sleep 97"
+
+
+@pytest.mark.parametrize("tier", [*TIERS, "programs"])
 def test_kill_of_the_parent_leaves_nothing(tier, tmp_path):
+    languages, tiers = (("bash",), ("A",)) if tier == "programs" else ((), (tier,))
+    what = f"{ORPHANS!r}, '', 'bash'" if languages else f"{SLEEPER!r}, 'f'"
     script = f"""
-import sys, time
+import threading, time
 from smallcoder.sandbox import Sandbox, Program, Limits, Job
-with Sandbox(2, ({tier!r},)) as sandbox:
-    code = "import threading, time, signal\\ndef f(x):\\n  threading.Thread(target=time.sleep, args=(99,)).start()\\n"
-    code += "  signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\\n  while True: time.sleep(9)"
-    slow = Job(Program(code, "f"), [(1,)], Limits(90, 90))
-    import threading
+with Sandbox(2, {tiers!r}, {languages!r}) as sandbox:
+    slow = Job(Program({what}), [(1,)], Limits(90, 90))
     threading.Thread(target=lambda: list(sandbox.run_many([slow, slow]))).start()
     print("running", flush=True)
     time.sleep(60)
 """
+    mounts = Path("/proc/self/mountinfo").read_text()
     parent = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
     )
     assert parent.stdout
     if "running" not in parent.stdout.readline():
         pytest.skip("the tier is not reached here")
+    # Two slots, two templates and two candidates; or two inits, two shells and two that each of these left.
+    expected = 12 if languages else 6
     deadline = time.monotonic() + 30
-    while (
-        len(below := children(parent.pid)) < 6 and time.monotonic() < deadline
-    ):  # two slots, two templates, two candidates
+    while len(below := children(parent.pid)) < expected and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert len(below) == 6
+    assert len(below) >= expected
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     deadline = time.monotonic() + 10
@@ -309,6 +366,7 @@ with Sandbox(2, ({tier!r},)) as sandbox:
         time.sleep(0.02)
     assert not left
     assert list(tmp_path.iterdir()) == []
+    assert Path("/proc/self/mountinfo").read_text() == mounts
 
 
 def test_leaving_ends_running_programs(sandbox, others):
@@ -316,7 +374,7 @@ def test_leaving_ends_running_programs(sandbox, others):
         results = short.run_many(
             [Job(Program("import time\ndef f(x): time.sleep(60)", "f"), [(1,)], Limits(90, 90))] * 5
         )
-        short._threads.submit(next, results)
+        threading.Thread(target=next, args=(results,)).start()
         time.sleep(0.2)
     assert children(os.getpid()) - others == slots(sandbox)
 

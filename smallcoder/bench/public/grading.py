@@ -256,7 +256,7 @@ def _crux(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
     if problem.meta.get("mode") == "input":
         asks, setup, entry_point = cruxeval.call, problem.reference, "f"
     else:
-        asks, setup, entry_point = str.strip, "answer = None", "answer"
+        asks, setup, entry_point = cruxeval.value, "answer = None", "answer"
     judges = [lambda value: bool(value == wanted)]
     return Plan(LIMITS, judges=judges, expected=[wanted], setup=setup, entry_point=entry_point, asks=asks)
 

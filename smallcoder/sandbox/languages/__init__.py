@@ -6,6 +6,7 @@ write such a file and name it in `NAMES`.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Language:
     memory_bytes: int = 0  # what its runtime needs at least
     locate: Callable[[str], str | None] = shutil.which
     apart: Apart | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)  # folders of headers, and the package that brings each
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ class Toolchain:
     def command(self, words: tuple[str, ...]) -> list[str]:
         """A command with its tool's full path."""
         return [self.paths.get(words[0], words[0]), *words[1:]]
+
+    def lacks(self, code: str) -> str:
+        """What a source text includes and is not installed, and how to get it; "" where nothing lacks."""
+        for folder, package in self.language.headers.items():
+            used = re.search(rf"^\s*#\s*include\s*<{folder}/", code, re.MULTILINE)
+            if used and not os.path.isdir(f"/usr/include/{folder}"):
+                return f"{folder} is not installed (Debian, Ubuntu: apt-get install {package})"
+        return ""
 
     def environment(self) -> dict[str, str]:
         """The whole environment of a run."""

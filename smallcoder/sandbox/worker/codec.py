@@ -269,21 +269,27 @@ def _object(tag: bytes, name: Any, content: Any) -> Any:
         raise DecodeError(f"no {name}") from None
 
 
+_HASHED: dict[bytes, Callable[[list[Any], list[Any]], Any]] = {
+    b"S": lambda keys, _: set(keys),
+    b"Z": lambda keys, _: frozenset(keys),
+    b"d": lambda keys, items: dict(zip(keys, items[1::2], strict=True)),
+}
+
+
 def _container(tag: bytes, items: list[Any]) -> Any:
     if tag == b"l":
         return items
     if tag == b"t":
         return tuple(items)
-    if tag not in (b"S", b"Z", b"d"):
+    if tag not in _HASHED:
         raise DecodeError("unknown tag")
     keys = items[::2] if tag == b"d" else items
     try:
-        hashes = Counter(map(hash, keys))
+        if len(keys) > MAX_SAME_HASH and max(Counter(map(hash, keys)).values()) > MAX_SAME_HASH:
+            raise DecodeError("too many keys with one hash")
+        value = _HASHED[tag](keys, items)
     except TypeError:
         raise DecodeError("a key that cannot be hashed") from None
-    if hashes and max(hashes.values()) > MAX_SAME_HASH:
-        raise DecodeError("too many keys with one hash")
-    value = dict(zip(keys, items[1::2], strict=True)) if tag == b"d" else set(keys) if tag == b"S" else frozenset(keys)
     if len(value) != len(keys):
         raise DecodeError("a key twice")
     return value

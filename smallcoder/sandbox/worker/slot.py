@@ -14,7 +14,8 @@ import select
 import signal
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from .codec import decode, encode
@@ -25,6 +26,7 @@ from .watch import End, Pipe, Watch
 
 _FRAME_BYTES = 512  # room for a frame's head or an error text
 _MESSAGE_BYTES = 1 << 32
+_KEPT_BYTES = 1 << 20  # of a job, after its run
 _WARM = """
     abc bisect collections collections.abc contextlib copy dataclasses datetime enum functools heapq inspect io
     itertools json math operator random re string textwrap time types typing
@@ -88,7 +90,7 @@ def _serve(line: _Line, watch: int, hello: dict[str, Any]) -> None:
         sys.modules["random"].seed(0)  # runs repeat exactly
         gc.disable()
         gc.freeze()  # the child shares these pages instead of copying them at its first collection
-        template = Template(jail)
+        template = _template(jail, proc)
     except OSError as error:
         send(line, {"tier": "", "reason": str(error)})
         return
@@ -104,10 +106,19 @@ def _serve(line: _Line, watch: int, hello: dict[str, Any]) -> None:
         send(line, reply)
 
 
+def _template(jail: Jail, proc: int) -> Template:
+    """In huge pages; without them where the move was its end: a process may not map memory in the midst of it."""
+    try:
+        return Template(jail, proc)
+    except OSError:
+        return Template(jail, None)
+
+
 class _Slot:
     def __init__(self, watch: Watch, null: int, template: Template) -> None:
         self.jail, self.watch, self.template = watch.jail, watch, template
         self.programs = Programs(watch, null)
+        self._files = (os.memfd_create("program"), os.memfd_create("tests"))
 
     def run(self, job: dict[str, Any]) -> dict[str, Any] | None:
         """Run one job. None where the parent went away meanwhile. All children are dead and reaped afterwards."""
@@ -122,27 +133,38 @@ class _Slot:
             return {"end": "infra", "reason": str(error), "data": b"", "cpu_seconds": 0.0}
 
     def _calls(self, job: dict[str, Any]) -> dict[str, Any] | None:
-        pipe = Pipe(job["output_bytes"] + _FRAME_BYTES * (len(job["inputs"]) + 2))
-        program = _file(job["code"], job["entry_point"], job["inputs"], job["output_bytes"], *_bounds(job))
-        start = [lambda: self.template.calls(program, pipe.target)]
-        return self._report(job, pipe, self.watch.run(job, start, [pipe], lambda: os.close(program)))
+        pipe = Pipe(job["output_bytes"] + _FRAME_BYTES * (job["calls"] + 2))
+        with self._written(job["program"]) as (program,):
+            start = [lambda: self.template.calls(program, pipe.target)]
+            return self._report(job, pipe, self.watch.run(job, start, [pipe]))
 
     def _tests(self, job: dict[str, Any]) -> dict[str, Any] | None:
         """The tests' process ends the run; its verdict is what counts."""
         verdict = Pipe(4 * _FRAME_BYTES)
         calls, answers = os.pipe(), os.pipe()
-        program = _file(job["code"], job["entry_point"], [], job["output_bytes"], *_bounds(job))
-        tests = _file(job["tests"], job["output_bytes"], *_bounds(job))
 
         def close() -> None:
-            for handle in (*calls, *answers, program, tests):
+            for handle in (*calls, *answers):
                 os.close(handle)
 
-        start = [
-            lambda: self.template.tests(tests, verdict.target, calls[1], answers[0]),
-            lambda: self.template.asked(program, answers[1], calls[0]),
-        ]
-        return self._report(job, verdict, self.watch.run(job, start, [verdict], close))
+        with self._written(job["program"], job["tests"]) as (program, tests):
+            start = [
+                lambda: self.template.tests(tests, verdict.target, calls[1], answers[0]),
+                lambda: self.template.asked(program, answers[1], calls[0]),
+            ]
+            return self._report(job, verdict, self.watch.run(job, start, [verdict], close))
+
+    @contextmanager
+    def _written(self, *jobs: bytes) -> Iterator[list[tuple[int, int]]]:
+        """The two files that every process finds open at its start, and closes, written with one job each."""
+        for handle, data in zip(self._files, jobs, strict=False):
+            done = 0
+            while done < len(data):
+                done += os.pwrite(handle, memoryview(data)[done:], done)
+        yield [(handle, len(data)) for handle, data in zip(self._files, jobs, strict=False)]
+        for handle, data in zip(self._files, jobs, strict=False):
+            if len(data) > _KEPT_BYTES:
+                os.truncate(handle, 0)
 
     def _report(self, job: dict[str, Any], pipe: Pipe, ended: End) -> dict[str, Any] | None:
         if ended.why == "gone":
@@ -156,20 +178,6 @@ class _Slot:
         if end == "exit" and (died == f"signal {signal.SIGXCPU:d}" or seconds > job["cpu_seconds"]):
             end = "cpu"
         return {"end": end, "reason": died if end == "exit" else "", "data": data, "cpu_seconds": seconds}
-
-
-def _bounds(job: dict[str, Any]) -> tuple[int, int]:
-    """Whole CPU-seconds, of which the slot watches the clock more finely, and bytes of memory."""
-    return int(job["cpu_seconds"]) + 2, int(job["memory_bytes"])
-
-
-def _file(*job: Any) -> int:
-    """What a process is to do, as an open file without a name: no process is told what another one is to do."""
-    data = memoryview(marshal.dumps(job, 0))  # the oldest form: reading a newer one touches the table of interned texts
-    handle = os.memfd_create("job")
-    while data:
-        data = data[os.write(handle, data) :]
-    return handle
 
 
 def send(line: Wire, message: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ import select
 import struct
 from typing import NoReturn
 
-from . import candidate, witness
+from . import candidate, pages, witness
 from .tiers import Jail
 
 _MESSAGE = struct.Struct("<2iq4i")  # with its own mounts or not, role, the job's size and file, up to three descriptors
@@ -25,14 +25,14 @@ _CALLS, _ASKED, _TESTS = range(3)  # roles
 class Template:
     """One template process, seen from its slot."""
 
-    def __init__(self, jail: Jail) -> None:
-        """Start it. Raises OSError where that fails."""
+    def __init__(self, jail: Jail, proc: int | None) -> None:
+        """Start it, and with an open /proc move it into huge pages. Raises OSError where that fails."""
         wake, self._wake = os.pipe()
         self._told, told = os.pipe()
         self.pid = jail.fork_sharing()
         if self.pid == 0:
             try:
-                _serve(jail, wake, told)
+                _serve(jail, proc, wake, told)
             finally:
                 os._exit(1)
         self._answers = select.poll()
@@ -40,21 +40,22 @@ class Template:
             self._answers.register(handle, select.POLLIN)
         self._answer()
 
-    def calls(self, job: int, result: int) -> int:
+    def calls(self, job: tuple[int, int], result: int) -> int:
         """Start a program whose functions are called with the job's inputs. Returns its process id."""
         return self._start(0, _CALLS, job, result)
 
-    def asked(self, job: int, result: int, calls: int) -> int:
+    def asked(self, job: tuple[int, int], result: int, calls: int) -> int:
         """Start a program whose functions are called as the pipe `calls` asks for."""
         return self._start(1, _ASKED, job, result, calls)
 
-    def tests(self, job: int, verdict: int, calls: int, answers: int) -> int:
+    def tests(self, job: tuple[int, int], verdict: int, calls: int, answers: int) -> int:
         """Start the tests of such a program."""
         return self._start(1, _TESTS, job, verdict, calls, answers)
 
-    def _start(self, apart: int, role: int, job: int, *handles: int) -> int:
+    def _start(self, apart: int, role: int, job: tuple[int, int], *handles: int) -> int:
         handles += (-1,) * (3 - len(handles))
-        os.write(self._wake, _MESSAGE.pack(apart, role, os.fstat(job).st_size, job, *handles))
+        file, size = job
+        os.write(self._wake, _MESSAGE.pack(apart, role, size, file, *handles))
         return self._answer()
 
     def _answer(self) -> int:
@@ -67,10 +68,12 @@ class Template:
         return pid
 
 
-def _serve(jail: Jail, wake: int, told: int) -> NoReturn:
+def _serve(jail: Jail, proc: int | None, wake: int, told: int) -> NoReturn:
     """The template's whole life. Only the clones return from `clone`, as 0, and end in `_become`."""
-    jail.settle()
     candidate.rehearse(_REHEARSALS)
+    if proc is not None:
+        pages.enlarge(proc)
+    jail.settle()
     os.write(told, bytes(8))
     clones, read, write, size = jail.clones(), os.read, os.write, _MESSAGE.size
     while True:

@@ -36,7 +36,7 @@ RAISE = {
     "B": "as A; besides Linux 5.13 with Landlock",
     "C": "use Linux 5.13 or newer with seccomp and Landlock",
 }
-WINDOW = 4  # jobs begun or waiting per slot in run_many
+WINDOW = 64  # jobs begun or waiting per slot in run_many
 _PROBE = """
 import os, socket
 def probe(pids):

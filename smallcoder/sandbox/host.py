@@ -18,8 +18,8 @@ from smallcoder.sandbox.worker.tiers import discard_folder
 
 _GRACE_SECONDS = 60.0  # to start on a busy machine
 _ENVIRONMENT = {"PYTHONHASHSEED": "0", "LD_BIND_NOW": "1"}  # or every clone looks its symbols up anew
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from worker.slot import main; del sys.path[0]; "
-_START += "main(int(sys.argv[2]))"
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from worker import warm; warm.load(); "
+_START += "from worker.slot import main; del sys.path[0]; main(int(sys.argv[2]))"
 
 
 class SlotError(Exception):

@@ -9,58 +9,50 @@ answer is right.
 Where tests run in a second jail (`witness.py`), the inputs come from there through a pipe instead, one at a time.
 """
 
-import gc
-import marshal
 import os
-import struct
-import sys
-import types
-from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Iterable, Iterator, Sequence
+from gc import enable
+from marshal import loads
+from os import write
+from sys import modules
+from types import ModuleType
+from typing import Any
 
 from .codec import EncodeError, decode, digest, encode
-from .tiers import Jail
+from .tiers import Close
 
 ERROR_BYTES = 300
 VALUES = 16  # one value may take this part of all output
+_READY = b"R" + bytes(4)
 
 
 # A program as it comes to its process: code, entry point, inputs, bytes of output, CPU-seconds, bytes of memory.
 Job = tuple[str, str, list[bytes], int, int, int]
 
 
-def run(jail: Jail, job: Job, result: int, calls: int | None = None) -> NoReturn:
-    """Become the candidate's process. Never returns; anything unforeseen ends it before `D` is written."""
-    leave = os._exit
-    try:
-        code, entry_point, inputs, output_bytes, cpu_seconds, memory_bytes = job
-        enter(jail, cpu_seconds, memory_bytes, result, kept={result, result if calls is None else calls})
-        asked = inputs if calls is None else (data for _, data in frames(calls, 1 << 32))
-        _work(code, entry_point, asked, output_bytes, result)
-    finally:
-        leave(0)
+def run(close: Close, job: Job, result: int, calls: int | None = None) -> None:
+    """Be the candidate's process. After anything unforeseen, `D` is not written."""
+    code, entry_point, inputs, output_bytes, cpu_seconds, memory_bytes = job
+    enter(close, (cpu_seconds, memory_bytes), result, (result,) if calls is None else sorted((result, calls)))
+    asked = inputs if calls is None else (data for _, data in frames(calls, 1 << 32))
+    _work(code, entry_point, asked, output_bytes, result)
 
 
-def enter(jail: Jail, cpu_seconds: int, memory_bytes: int, result: int, *, kept: set[int], tmp: bool = True) -> None:
+def enter(close: Close, limits: tuple[int, int], result: int, kept: Sequence[int], tmp: bool = True) -> None:
     """Shut this process in and say on `result` that it is; keep no other descriptors than `kept`."""
     try:
-        jail.close(cpu_seconds, memory_bytes, tmp=tmp)
+        close(*limits, kept, tmp)
     except OSError as error:
-        os.write(result, str(error).encode("utf-8", "replace")[:200])
+        write(result, str(error).encode("utf-8", "replace")[:200])
         os._exit(1)
-    low = 3
-    for handle in sorted(kept):
-        os.closerange(low, handle)
-        low = handle + 1
-    os.closerange(low, 1 << 16)
-    frame(result, b"R", b"")
-    gc.enable()
+    write(result, _READY)
+    enable()
 
 
 def _work(code: str, entry_point: str, inputs: Iterable[bytes], output_bytes: int, result: int) -> None:
     try:
-        module = types.ModuleType("candidate")
-        sys.modules["candidate"] = module
+        module = ModuleType("candidate")
+        modules["candidate"] = module
         names = module.__dict__
         exec(compile(code, "<candidate>", "exec"), names)
         if entry_point not in names:
@@ -70,7 +62,7 @@ def _work(code: str, entry_point: str, inputs: Iterable[bytes], output_bytes: in
         return
     left = output_bytes
     for item in inputs:
-        call = marshal.loads(item[1:]) if item.startswith(b"m") else decode(item)
+        call = loads(item[1:]) if item.startswith(b"m") else decode(item)
         try:
             value = eval(call, names) if type(call) is str else names[call[0]](*call[1], **call[2])
             kind, data = _encoded(value, output_bytes // VALUES, left)
@@ -82,21 +74,6 @@ def _work(code: str, entry_point: str, inputs: Iterable[bytes], output_bytes: in
             left -= len(data)
             frame(result, kind, data)
     frame(result, b"D", b"")
-
-
-def rehearse(times: int) -> None:
-    """Run a small program in the template, so that Python's caches are filled and its code adapted once for all."""
-    null = os.open("/dev/null", os.O_WRONLY)
-    code = (
-        "import math\nfrom typing import List\n\ndef f(x: List[int]):\n    return [x, 'x', 1.5, (True, None), {1: 2}]\n"
-    )
-    for _ in range(times):
-        _work(code, "f", [b"m" + marshal.dumps(("f", ([1, 2],), {}), 0)], 1 << 20, null)
-        frame(null, b"R", b"")
-    os.close(null)
-    del sys.modules["candidate"]
-    gc.collect()
-    gc.freeze()
 
 
 def _encoded(value: Any, most: int, left: int) -> tuple[bytes, bytes]:
@@ -120,15 +97,15 @@ def say(error: BaseException) -> bytes:
 
 def frame(pipe: int, kind: bytes, data: bytes) -> None:
     """Write one frame."""
-    data = struct.pack("<cI", kind, len(data)) + data
-    while data:
-        data = data[os.write(pipe, data) :]
+    data = kind + len(data).to_bytes(4, "little") + data
+    while (done := write(pipe, data)) < len(data):
+        data = data[done:]
 
 
 def frames(pipe: int, most: int) -> Iterator[tuple[bytes, bytes]]:
     """The frames that come through a pipe, each of at most `most` bytes, until it is closed or one is too long."""
     while head := _exactly(pipe, 5):
-        kind, size = struct.unpack("<cI", head)
+        kind, size = head[:1], int.from_bytes(head[1:], "little")
         if size > most or (data := _exactly(pipe, size)) is None:
             return
         yield kind, data

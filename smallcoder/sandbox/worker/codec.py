@@ -151,11 +151,11 @@ def _encode(value: Any, out: bytearray, limit: int, depth: int) -> None:  # noqa
     elif kind is bytes:
         _block(b"b", value, out, limit)
     elif kind is list or kind is tuple:
-        out += (b"l" if kind is list else b"t") + struct.pack("<I", len(value))
+        out += (b"l" if kind is list else b"t") + len(value).to_bytes(4, "little")
         for item in value:
             _encode(item, out, limit, depth + 1)
     elif kind is dict:
-        out += b"d" + struct.pack("<I", len(value))
+        out += b"d" + len(value).to_bytes(4, "little")
         for key, item in value.items():
             _encode(key, out, limit, depth + 1)
             _encode(item, out, limit, depth + 1)
@@ -165,7 +165,7 @@ def _encode(value: Any, out: bytearray, limit: int, depth: int) -> None:  # noqa
             part = bytearray()
             _encode(item, part, limit - len(out), depth + 1)
             items.append(bytes(part))
-        out += (b"S" if kind is set else b"Z") + struct.pack("<I", len(items)) + b"".join(sorted(items))
+        out += (b"S" if kind is set else b"Z") + len(items).to_bytes(4, "little") + b"".join(sorted(items))
     else:
         tag, content = _view(value, kind)
         name = value.type if kind is View else kind.__name__
@@ -200,7 +200,7 @@ def _view(value: Any, kind: type) -> tuple[bytes, Any]:
 def _block(tag: bytes, data: bytes, out: bytearray, limit: int) -> None:
     if len(out) + len(data) > limit:
         raise EncodeError("too large")
-    out += tag + struct.pack("<I", len(data)) + data
+    out += tag + len(data).to_bytes(4, "little") + data
 
 
 def decode(data: bytes) -> Any:

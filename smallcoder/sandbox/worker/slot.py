@@ -7,7 +7,6 @@ the running children with it, and leaves no files. Without a candidate it sleeps
 """
 
 import gc
-import importlib
 import marshal
 import os
 import select
@@ -27,10 +26,6 @@ from .watch import End, Pipe, Watch
 _FRAME_BYTES = 512  # room for a frame's head or an error text
 _MESSAGE_BYTES = 1 << 32
 _KEPT_BYTES = 1 << 20  # of a job, after its run
-_WARM = """
-    abc bisect collections collections.abc contextlib copy dataclasses datetime enum functools heapq inspect io
-    itertools json math operator random re string textwrap time types typing
-""".split()  # noqa: SIM905
 
 
 def main(parent: int) -> None:
@@ -77,10 +72,6 @@ class Wire(Protocol):
 
 
 def _serve(line: _Line, watch: int, hello: dict[str, Any]) -> None:
-    register, os.register_at_fork = os.register_at_fork, lambda **hooks: None  # or every fork seeds `random` anew
-    for name in _WARM:
-        importlib.import_module(name)
-    os.register_at_fork = register
     null = os.open("/dev/null", os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)

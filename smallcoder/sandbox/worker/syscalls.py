@@ -6,6 +6,7 @@ OSError where the kernel refuses; which kernel allows what is found by trying (`
 
 import ctypes
 import errno
+import functools
 import os
 import platform
 import struct
@@ -42,7 +43,8 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
     "fchmodat": (268, 53), "fchmodat2": (452, 452), "fchown": (93, 55), "fchownat": (260, 54), "fcntl": (72, 25),
     "finit_module": (313, 273), "fork": (57, None), "fremovexattr": (199, 16), "fsconfig": (431, 431),
     "fsetxattr": (190, 7), "fsmount": (432, 432), "fsopen": (430, 430), "fspick": (433, 433),
-    "futimesat": (261, None), "init_module": (175, 105), "inotify_init": (253, None), "inotify_init1": (294, 26),
+    "futimesat": (261, None), "getppid": (110, 173),
+    "init_module": (175, 105), "inotify_init": (253, None), "inotify_init1": (294, 26),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "io_uring_setup": (425, 425), "ioctl": (16, 29),
     "ioprio_set": (251, 30), "kcmp": (312, 272), "kexec_load": (246, 104), "keyctl": (250, 219), "kill": (62, 129),
     "landlock_add_rule": (445, 445), "landlock_create_ruleset": (444, 444), "landlock_restrict_self": (446, 446),
@@ -64,7 +66,15 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
 }  # fmt: skip
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_held = ctypes.PyDLL(None, use_errno=True)  # keeps the interpreter lock during the call, as a fork needs
+_word = functools.cache(ctypes.c_long)  # one object for a number: a forked child copies what it passes on
+_held = ctypes.PyDLL(None)  # keeps the interpreter lock during the call, as a fork needs
+
+
+def _errno() -> ctypes.c_int:
+    """Where the C library says why a call of `_held` failed: the copy that ctypes makes otherwise costs two pages."""
+    place = _held["__errno_location"]
+    place.restype = ctypes.POINTER(ctypes.c_int)
+    return place().contents
 
 
 def _call(name: str, *arguments: int | bytes | None) -> int:
@@ -102,12 +112,12 @@ _before_fork, _after_fork_parent, _after_fork_child = (
 def clone(flags: int) -> Callable[[], int]:
     """A fork that none of Python's hooks sees, for a process of one thread: 0, a process id, or an error below 0."""
     number = _NUMBERS["clone"][0 if _X86 else 1]
-    arguments = tuple(ctypes.c_long(item) for item in (number or -1, flags | _SIGCHLD, 0, 0, 0, 0))
-    call, error = _held.syscall, ctypes.get_errno
+    arguments = tuple(map(_word, (number or -1, flags | _SIGCHLD, 0, 0, 0, 0)))
+    call, error = _held["syscall"], _errno()
 
     def go() -> int:
         pid = call(*arguments)
-        return pid if pid >= 0 else -error()
+        return pid if pid >= 0 else -error.value
 
     return go
 
@@ -137,19 +147,27 @@ def pivot_to(path: str) -> None:
 
 
 class Prepared:
-    """A system call whose arguments are built in advance, so that a forked child touches few pages to make it."""
+    """A system call whose arguments are built in advance."""
 
     def __init__(self, name: str, *arguments: int, keep: object = None) -> None:
         """`keep` holds what the arguments point to."""
-        self._name, self._keep = name, keep
+        self.name, self.keep = name, keep
         number = _NUMBERS[name][0 if _X86 else 1]
-        self._arguments = tuple(ctypes.c_long(item) for item in (number or -1, *arguments))
+        self.arguments = (number or -1, *arguments)
 
-    def __call__(self) -> None:
-        """Make the call. Raises OSError where it is refused."""
-        if _libc.syscall(*self._arguments) < 0:
-            code = ctypes.get_errno()
-            raise OSError(code, f"{self._name}: {os.strerror(code)}")
+
+def in_turn(calls: Sequence[Prepared]) -> Callable[[], None]:
+    """What makes the calls, and touches few pages. It raises OSError at the first that is refused."""
+    calls, call, error = list(calls), _held["syscall"], _errno()
+    prepared = [tuple(map(_word, item.arguments)) for item in calls]
+
+    def make() -> None:
+        for arguments in prepared:
+            if call(*arguments) < 0:
+                code = error.value
+                raise OSError(code, f"{calls[prepared.index(arguments)].name}: {os.strerror(code)}")
+
+    return make
 
 
 def hardening(death_signal: int) -> list[Prepared]:

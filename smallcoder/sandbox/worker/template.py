@@ -6,20 +6,41 @@ which shares its descriptors and its folder, waits for a few bytes and clones it
 (CLONE_PARENT). What all runs have in common, most of the system call filter above all, the template puts on itself
 once. The clone is raw: a process of one thread is copied exactly, and nothing is broken of what Python repairs after a
 fork.
+
+All that a clone does is rehearsed in the template, so that Python has adapted its code and knows where it finds
+methods; then the holes in memory are filled (`warm.py`), and what clones look at first is made last and lies together.
 """
 
+import gc
 import marshal
 import os
 import select
 import struct
+import sys
+from collections.abc import Callable, Sequence
+from io import FileIO
+from marshal import loads
+from os import _exit, pread
 from typing import NoReturn
 
-from . import candidate, pages, witness
-from .tiers import Jail
+from . import pages, warm, witness
+from .candidate import run
+from .tiers import Close, Jail
 
 _MESSAGE = struct.Struct("<2iq4i")  # with its own mounts or not, role, the job's size and file, up to three descriptors
 _REHEARSALS = 20  # beyond the 8 calls after which Python adapts a function's code
 _CALLS, _ASKED, _TESTS = range(3)  # roles
+# Most of what it imports is for `typing`, which remembers such types: making one touches 50 pages.
+_PROGRAM = """
+import math
+from typing import Any, Dict, List, Optional, Tuple
+
+def f(x: List[int]):
+    return [x, 'x', 1.5, (True, None), {1: 2}]
+
+List[str], List[float], List[bool], List[Any], List[List[int]], List[List[str]], List[Tuple[int, int]]
+Dict[str, int], Dict[str, Any], Optional[int], Optional[str], Optional[List[int]], Tuple[int, int], Tuple[int, ...]
+"""
 
 
 class Template:
@@ -69,28 +90,59 @@ class Template:
 
 
 def _serve(jail: Jail, proc: int | None, wake: int, told: int) -> NoReturn:
-    """The template's whole life. Only the clones return from `clone`, as 0, and end in `_become`."""
-    candidate.rehearse(_REHEARSALS)
+    """The template's whole life; its clones end in `_become`."""
+    _rehearse(jail)
+    warm.fill_heap()
     if proc is not None:
         pages.enlarge(proc)
     jail.settle()
-    os.write(told, bytes(8))
-    clones, read, write, size = jail.clones(), os.read, os.write, _MESSAGE.size
+    warm.fill_pools()
+    close, clones = jail.closing(), jail.clones()
+    orders, answers = FileIO(wake), FileIO(told, "w")
+    gc.freeze()
+    _become(close, _copy(orders.read, answers.write, clones))
+
+
+def _copy(read: Callable[[int], bytes], write: Callable[[bytes], int], clones: Sequence[Callable[[], int]]) -> bytes:
+    """Clone this process as often as the slot asks. Only the clones return, with what they were asked for."""
+    number, size = struct.Struct("<q").pack, _MESSAGE.size
+    write(number(0))
     while True:
-        message = read(wake, size)
+        message = read(size)
         pid = clones[message[0]]()
         if pid == 0:
-            _become(jail, message)
-        write(told, pid.to_bytes(8, "little", signed=True))
+            return message
+        write(number(pid))
 
 
-def _become(jail: Jail, message: bytes) -> NoReturn:
-    leave = os._exit
+def _become(close: Close, message: bytes) -> NoReturn:
+    leave = _exit
     try:
-        _, role, size, file, result, first, second = _MESSAGE.unpack(message)
-        job = marshal.loads(os.pread(file, size, 0))
-        if role == _TESTS:
-            witness.run(jail, job, result, (first, second))
-        candidate.run(jail, job, result, first if role == _ASKED else None)
+        _run(close, message)
     finally:
-        leave(1)
+        leave(0)
+
+
+def _run(close: Close, message: bytes) -> None:
+    _, role, size, file, result, first, second = _MESSAGE.unpack(message)
+    job = loads(pread(file, size, 0))
+    if role == _TESTS:
+        witness.run(close, job, result, (first, second))
+    else:
+        run(close, job, result, first if role == _ASKED else None)
+
+
+def _rehearse(jail: Jail) -> None:
+    """Do what a clone does, with a small program, and shut in nothing."""
+    call = b"m" + marshal.dumps(("f", ([1, 2],), {}), 0)
+    job = marshal.dumps((_PROGRAM, "f", [call], 1 << 20, 1 << 40, 1 << 60), 0)
+    null, file = os.open("/dev/null", os.O_WRONLY), os.memfd_create("rehearsal")
+    os.write(file, job)
+    message = _MESSAGE.pack(0, _CALLS, len(job), file, null, -1, -1)
+    close = jail.rehearsal()
+    for _ in range(_REHEARSALS):
+        _run(close, message)
+    gc.disable()
+    for handle in (null, file):
+        os.close(handle)
+    del sys.modules["candidate"]

@@ -22,7 +22,7 @@ import select
 import signal
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from . import syscalls
@@ -31,6 +31,8 @@ TMP_BYTES = 256 << 20  # all files of a run
 FILE_BYTES = 64 << 20  # one file
 OPEN_FILES = 256
 PROCESSES = 128  # processes and threads of a run
+_DESCRIPTORS = 1 << 16
+Close = Callable[..., None]  # see `Jail.closing`
 _LIMITED = (
     resource.RLIMIT_AS, resource.RLIMIT_CORE, resource.RLIMIT_CPU, resource.RLIMIT_DATA, resource.RLIMIT_FSIZE,
     resource.RLIMIT_MEMLOCK, resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC,
@@ -76,7 +78,8 @@ class Jail:
         self.folder = "/tmp" if tier in "AB" else scratch
         self._slot = select.poll()
         self._slot.register(os.pidfd_open(os.getpid()), select.POLLIN)
-        self._hard = {kind: resource.getrlimit(kind)[1] for kind in _LIMITED}
+        hard = {kind: resource.getrlimit(kind)[1] for kind in _LIMITED}
+        self._hard = {kind: sys.maxsize if most == resource.RLIM_INFINITY else most for kind, most in hard.items()}
         self._processes = {resource.RLIMIT_NPROC: PROCESSES} if tier in "ABC" else {}  # of a user, so not in `unsafe`
         uid = 20_000 + os.getpid() % 40_000
         self._uid = uid if os.geteuid() == 0 and tier in "ABC" and _is_mapped(uid) else None
@@ -162,8 +165,7 @@ class Jail:
         syscalls.die_with_parent()
         self._watch_slot()
         self._limit(_SETTLED_LIMITS)
-        for call in self._settling:
-            call()
+        syscalls.in_turn(self._settling)()
 
     def clones(self) -> tuple[Callable[[], int], Callable[[], int]]:
         """What starts a closed run in the template, as `fork` in tier A: without mounts of its own, and with."""
@@ -171,17 +173,46 @@ class Jail:
         mounts = syscalls.CLONE_NEWNS if self.tier == "A" else 0
         return syscalls.clone(alone), syscalls.clone(alone | mounts)
 
-    def close(self, cpu_seconds: int, memory_bytes: int, tmp: bool = True) -> None:
-        """In a closed run: give up everything, for good. Without `tmp`, a run with its own mounts gets an empty /tmp.
+    def closing(self) -> Close:
+        """What a closed run calls to give up everything, for good: `close(cpu_seconds, memory_bytes, kept, tmp=True)`.
 
-        Raises OSError, after which the run must not go on.
+        `kept` are the descriptors above 2 that stay, in order. Without `tmp`, a run with its own mounts gets an empty
+        /tmp. Raises OSError, after which the run must not go on. All that it looks at is made here, so a child copies
+        few pages for it.
         """
-        if self.tier == "A" and not tmp:
-            self._renew_tmp()
-        self._limit({resource.RLIMIT_CPU: cpu_seconds, resource.RLIMIT_AS: memory_bytes} | self._processes)
-        for call in self._closing:
-            call()
-        self._watch_slot()
+        return self._closed_by(self._closing, self._processes, os.closerange)
+
+    def rehearsal(self) -> Close:
+        """As `closing`, and harmless: limits that are none, calls that ask for the parent's id, nothing closed."""
+        none = dict.fromkeys(self._processes, sys.maxsize)
+        return self._closed_by([syscalls.Prepared("getppid")] * len(self._closing), none, divmod)
+
+    def _closed_by(
+        self, calls: list[syscalls.Prepared], processes: dict[int, int], forget: Callable[[int, int], object]
+    ) -> Close:
+        limit, make, dead, leave = resource.setrlimit, syscalls.in_turn(calls), self._slot.poll, os._exit
+        cpu, memory = resource.RLIMIT_CPU, resource.RLIMIT_AS
+        most_cpu, most_memory = self._hard[cpu], self._hard[memory]
+        fixed = [(kind, (bound, bound)) for kind, bound in self._bounds(processes)]
+
+        def close(cpu_seconds: int, memory_bytes: int, kept: Sequence[int], tmp: bool = True) -> None:
+            if not tmp and self.tier == "A":
+                self._renew_tmp()
+            cpu_seconds, memory_bytes = min(cpu_seconds, most_cpu), min(memory_bytes, most_memory)
+            limit(cpu, (cpu_seconds, cpu_seconds))
+            limit(memory, (memory_bytes, memory_bytes))
+            for kind, bounds in fixed:
+                limit(kind, bounds)
+            make()
+            if dead(0):
+                leave(1)
+            low = 3
+            for handle in kept:
+                forget(low, handle)
+                low = handle + 1
+            forget(low, _DESCRIPTORS)
+
+        return close
 
     def open(self, cpu_seconds: int, memory_bytes: int, tmp: bool = True) -> None:
         """As `close`, in an open run. Of its memory, what it reserves does not count: node and Java do so by the GB."""
@@ -192,8 +223,7 @@ class Jail:
                 syscalls.mount("proc", "/proc", "proc", _GUARDED | syscalls.MS_RDONLY | syscalls.MS_NOEXEC)
         own = {resource.RLIMIT_CPU: cpu_seconds, resource.RLIMIT_DATA: memory_bytes}
         self._limit(_SETTLED_LIMITS | self._processes | own)
-        for call in self._opening:
-            call()
+        syscalls.in_turn(self._opening)()
         self._watch_slot()
 
     def _watch_slot(self) -> None:
@@ -201,10 +231,11 @@ class Jail:
             os._exit(1)
 
     def _limit(self, limits: dict[int, int]) -> None:
-        for kind, value in limits.items():
-            hard = self._hard[kind]
-            bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        for kind, bound in self._bounds(limits):
             resource.setrlimit(kind, (bound, bound))
+
+    def _bounds(self, limits: dict[int, int]) -> list[tuple[int, int]]:
+        return [(kind, min(bound, self._hard[kind])) for kind, bound in limits.items()]
 
     def clean(self) -> None:
         """Empty the scratch folder after a run, whatever the run left in it."""

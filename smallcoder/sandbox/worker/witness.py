@@ -8,15 +8,14 @@ the candidate changes in place, and values that are no plain data.
 """
 
 import builtins
-import os
 import sys
 import types
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 from .candidate import enter, frame, frames, say
 from .codec import DecodeError, EncodeError, View, decode, encode
-from .tiers import Jail
+from .tiers import Close
 
 _MOST = 1 << 26  # bytes of one value
 
@@ -25,25 +24,21 @@ _MOST = 1 << 26  # bytes of one value
 Job = tuple[str, int, int, int]
 
 
-def run(jail: Jail, job: Job, verdict: int, pipes: tuple[int, int]) -> NoReturn:
-    """Become the tests' process: run them, then write whether they ended well. Never returns."""
-    leave = os._exit
+def run(close: Close, job: Job, verdict: int, pipes: tuple[int, int]) -> None:
+    """Be the tests' process: run them, then write whether they ended well."""
     calls, answers = pipes
+    source, most, cpu_seconds, memory_bytes = job
+    enter(close, (cpu_seconds, memory_bytes), verdict, sorted((verdict, calls, answers)), tmp=False)
+    module = types.ModuleType("tests")
+    sys.modules["tests"] = module
+    module.__dict__["remote"] = _remotes(calls, answers, min(most, _MOST))
     try:
-        source, most, cpu_seconds, memory_bytes = job
-        enter(jail, cpu_seconds, memory_bytes, verdict, kept={verdict, calls, answers}, tmp=False)
-        module = types.ModuleType("tests")
-        sys.modules["tests"] = module
-        module.__dict__["remote"] = _remotes(calls, answers, min(most, _MOST))
-        try:
-            exec(compile(source, "<tests>", "exec"), module.__dict__)
-        except BaseException as error:
-            frame(verdict, b"E", say(error))
-        else:
-            frame(verdict, b"V", encode(True, 9))
-        frame(verdict, b"D", b"")
-    finally:
-        leave(0)
+        exec(compile(source, "<tests>", "exec"), module.__dict__)
+    except BaseException as error:
+        frame(verdict, b"E", say(error))
+    else:
+        frame(verdict, b"V", encode(True, 9))
+    frame(verdict, b"D", b"")
 
 
 class Lost(BaseException):

@@ -4,9 +4,10 @@
 
 WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. It
 runs recipes/quickstart.toml up to decontamination, every licence let in and one worker, without the step that parses
-(the syntax rule) and, on the files as they are, with it. `--times` makes so many copies of each file, letters and
-digits exchanged, so that they are no duplicates and no Python either. With a PYTHON that has datatrove 0.10, it works
-on a sample with like steps, decontamination left out on both sides.
+(the syntax rule) and, on the files as they are, with it. Its steps of natural language and learned quality are passed
+by: they have scripts of their own, and the peer has nothing like them. `--times` makes so many copies of each file,
+letters and digits exchanged, so that they are no duplicates and no Python either. With a PYTHON that has datatrove
+0.10, it works on a sample with like steps, decontamination left out on both sides.
 
 CPU-seconds are those of one worker and of all that a stage costs: reading, writing, digests. Imports and compilation do
 not count.
@@ -32,6 +33,7 @@ from smallcoder.stages import STAGES
 QUICKSTART = Path(__file__).parents[1] / "recipes" / "quickstart.toml"
 SPREAD = ("docs", "clean", "redacted", "assessed", "unique", "decontaminated")  # have workers
 STEPS = ("docs", "licensed", "clean", "redacted", "assessed", "unique", "decontaminated")
+PAST = ("assessed.from.documents=redacted", "unique.from.documents=assessed")  # language and learned quality
 TINY = (
     "def add{at}(first, second):\n    # Adds numbers, one of them {at} times.\n    return first + second * {at}\n\n\n"
 )
@@ -51,7 +53,7 @@ def ours(work: str, folder: str, syntax: str) -> None:
 def run(work: Path, folder: Path, syntax: str) -> dict[str, Any]:
     """CPU-seconds by stage of the recipe's curation over a folder, its peak memory, and the bytes read."""
     changes = [f"docs.paths={json.dumps([str(folder)])}", "docs.skip=[]", "licensed.policy=any"]
-    changes += [f"assessed.syntax={syntax}", *(f"{stage}.workers=1" for stage in SPREAD)]
+    changes += [f"assessed.syntax={syntax}", *(f"{stage}.workers=1" for stage in SPREAD), *PAST]
     recipe = load_recipe(QUICKSTART, STAGES, changes)
     shutil.rmtree(work / recipe.name, ignore_errors=True)
     seconds, peak, size = {}, 0, 0

@@ -25,7 +25,9 @@ STAGES: dict[str, Stage] = {
     "judge": Stage("smallcoder.data.judge.stage", inputs=("documents",), optional=("more",), resumable=True),
     "consistency": Stage("smallcoder.data.consistency", inputs=("documents", "scores")),
     "quality_classifier": Stage(
-        "smallcoder.data.quality.classifier", optional=("documents", "scores", "good", "other", "tokenizer")
+        "smallcoder.data.quality.classifier",
+        version=2,
+        optional=("documents", "scores", "good", "other", "tokenizer"),
     ),
     "scorer": Stage("smallcoder.data.quality.scorer", inputs=("documents", "scores"), optional=("tokenizer",)),
     "classify": Stage("smallcoder.data.quality.classify", inputs=("documents",), optional=("model",)),
@@ -57,7 +59,7 @@ STAGES: dict[str, Stage] = {
     "extend_tokenizer": Stage("smallcoder.train.extend", inputs=("model", "tokenizer")),
     "train": Stage(
         "smallcoder.train.stage",
-        version=3,
+        version=4,
         inputs=("packed", "tokenizer"),
         optional=("heldout", "model", "optimizer"),
         several=("packed", "heldout"),

@@ -21,7 +21,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from smallcoder.core.errors import InputError, ToolError
+from smallcoder.core.errors import InputError
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data.comments import comments
 from smallcoder.data.engine import Judged, sift
@@ -48,6 +48,7 @@ CODE = re.compile(r"(?<![!-~])[!-~]*(?:[_@\\/<>{}=$|`\[\]#*~^+]|[a-z][.(:][A-Za-
 # CLD2's codes where those of ISO 639-1 differ, and the two scripts of Chinese as one.
 CODES = {"iw": "he", "jw": "jv", "zh-Hant": "zh", "un": "unknown", "xxx": "unknown"}
 UNKNOWN = "unknown"
+NAMED = 4  # languages of the headline
 
 
 class Config(StageConfig):
@@ -73,12 +74,14 @@ class Natural:
 
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped. Raises InputError for a code that CLD2 does not know, ToolError without it.
+    """Fill out/documents and out/dropped. Raises InputError for a code that CLD2 does not know.
 
     Facts besides the retention: `natural`, records and bytes by language of all that was judged, and `judged`, how many
     were by their text, by their comments, or not (too little text, or a kind that is not looked at).
     """
-    known = {CODES.get(code, code) for _, code in _cld2().LANGUAGES} - {UNKNOWN}
+    import pycld2
+
+    known = {CODES.get(code, code) for _, code in pycld2.LANGUAGES} - {UNKNOWN}
     if unknown := sorted(set(config.natural) - known):
         raise InputError(f"there is no language {unknown[0]!r}", "use ISO 639-1 codes such as en, de, zh")
     judging = partial(judge, config)
@@ -89,7 +92,9 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         if language:
             languages.setdefault(language, {})[kind] = counts[key]
     judged = {key: counts[key] for key in ("text", "comments", "too_little", "not_looked_at")}
-    return {**facts, "natural": languages, "judged": judged}
+    most = sorted(languages, key=lambda language: (-languages[language]["records"], language))[:NAMED]
+    headline = ", ".join(f"{language} {languages[language]['records']:,}" for language in most)
+    return {**facts, "headline": headline or "no file with enough words", "natural": languages, "judged": judged}
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
@@ -99,7 +104,9 @@ def expect(config: Config, inputs: dict[str, Size]) -> Size:
 
 def outside(config: Config) -> dict[str, str]:
     """The version of CLD2's tables."""
-    return {"cld2": str(_cld2().VERSION)}
+    import pycld2
+
+    return {"cld2": str(pycld2.VERSION)}
 
 
 def judge(config: Config, batch: pa.RecordBatch) -> Judged:
@@ -143,7 +150,8 @@ def natural_language(text: str, html: bool = False) -> Natural:
 
 def _detect(text: str, html: bool) -> tuple[bool, int, Any]:
     """CLD2's answer. It refuses controls, surrogates and noncharacters: where it does, only what prints is kept."""
-    cld2 = _cld2()
+    import pycld2 as cld2
+
     try:
         return cld2.detect(text, isPlainText=not html)
     except (cld2.error, UnicodeEncodeError):
@@ -152,11 +160,3 @@ def _detect(text: str, html: bool) -> tuple[bool, int, Any]:
         return cld2.detect(printing, isPlainText=not html)
     except (cld2.error, UnicodeEncodeError):  # a newer Unicode than its own
         return False, 0, ((UNKNOWN, "un", 0, 0.0),)
-
-
-def _cld2() -> Any:
-    try:
-        import pycld2
-    except ImportError as error:
-        raise ToolError("pycld2 is not installed", "pip install 'smallcoder[curate]'") from error
-    return pycld2

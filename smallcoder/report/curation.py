@@ -1,4 +1,4 @@
-"""What the curation stages found, as short tables: licences, places redacted, buckets, near copies, benchmark problems.
+"""What the curation stages found, as short tables: licences, places redacted, languages, quality, copies, problems.
 
 Facts are read as `facts` reads them: what a stage did not say, or said in an odd way, leaves its part out.
 """
@@ -11,6 +11,7 @@ from smallcoder.core.manifest import Manifest
 from smallcoder.report.formats import count, percent, size
 
 SHOWN = 8  # rows of a table
+COUNTED = ("true_positive", "false_positive", "false_negative", "true_negative")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,13 @@ def _redactions(facts: dict[str, Any]) -> Finding | None:
     return Finding("Personal data and secrets", text, ("kind", "places"), rows[:SHOWN]) if rows else None
 
 
+def _languages(facts: dict[str, Any]) -> Finding | None:
+    rows, judged = _by_size(_table(facts.get("natural"))), _table(facts.get("judged"))
+    comments, prose, little = (count(_number(judged.get(name))) for name in ("comments", "text", "too_little"))
+    text = f"Told by their comments of {comments} files, by their whole text of {prose}; {little} say too little."
+    return Finding("Natural languages", text, ("language", "files", "size"), rows) if rows else None
+
+
 def _buckets(facts: dict[str, Any]) -> Finding | None:
     bounds = _table(facts.get("thresholds"))
     text = f"Points of 100: high from {_number(bounds.get('high')):g}, medium from {_number(bounds.get('medium')):g}."
@@ -53,15 +61,38 @@ def _buckets(facts: dict[str, Any]) -> Finding | None:
     return Finding("Quality by signals", text, ("bucket", "files", "size"), rows) if rows else None
 
 
+def _classifier(facts: dict[str, Any]) -> Finding | None:
+    measured = {name: _table(facts.get(name)) for name in ("precision", "recall", "f1")}
+    if not all(measured.values()):
+        return None
+    rows = [(name, _with_interval(found.get("share"), found.get("interval"))) for name, found in measured.items()]
+    counts = _table(facts.get("counts"))
+    right, wrong, missed, left = (_number(counts.get(name)) for name in COUNTED)
+    rows.append(("others recognised", f"{count(left)} of {count(left + wrong)}"))
+    text = f"Measured on {count(right + wrong + missed + left)} rows of repositories put aside, "
+    text += f"{count(right + missed)} of them good; good from {_number(facts.get('threshold')):.3f} on."
+    return Finding("Classifier of quality", text, ("", ""), rows)
+
+
+def _composite(facts: dict[str, Any]) -> Finding | None:
+    components = {str(name): _table(found) for name, found in _table(facts.get("components")).items()}
+    rows = [
+        (_words(name), count(_number(found.get("records"))), f"{_number(found.get('mean_points')):.1f}")
+        for name, found in components.items()
+    ]
+    text = f"The mean of what judges gave, {_number(facts.get('mean')):.1f} of 100 points on average; "
+    text += f"files below {_number(facts.get('threshold')):g} are dropped."
+    return Finding("Composite score", text, ("judge", "files", "points on average"), rows) if rows else None
+
+
 def _copies(facts: dict[str, Any]) -> Finding | None:
     measured = _table(facts.get("measured"))
     if not measured:
         return None
-    low, high = measured.get("interval") or (None, None)
     rows = [
         ("groups of near copies", count(facts.get("near_groups"))),
         ("pairs of one band", count(facts.get("pairs_in_a_band"))),
-        ("recall", f"{percent(measured.get('recall'))} ({percent(low)} to {percent(high)})"),
+        ("recall", _with_interval(measured.get("recall"), measured.get("interval"))),
         ("precision", percent(measured.get("precision"))),
     ]
     text = f"Measured by exact Jaccard on {count(measured.get('pairs_looked_at'))} pairs, "
@@ -83,7 +114,10 @@ def _problems(facts: dict[str, Any]) -> Finding | None:
 FINDINGS: dict[str, Callable[[dict[str, Any]], Finding | None]] = {
     "licenses": _licenses,
     "redact": _redactions,
+    "language": _languages,
     "assess": _buckets,
+    "quality_classifier": _classifier,
+    "quality": _composite,
     "dedup": _copies,
     "decontaminate": _problems,
 }
@@ -95,6 +129,11 @@ def _by_size(tallies: dict[str, Any]) -> list[tuple[str, ...]]:
     records = {str(name): _number(_table(counts).get("records")) for name, counts in tallies.items()}
     largest = sorted(totals, key=lambda name: -totals[name])[:SHOWN]
     return [(name, count(records[name]), size(totals[name])) for name in largest]
+
+
+def _with_interval(share: Any, interval: Any) -> str:
+    low, high = interval or (None, None)
+    return f"{percent(share)} ({percent(low)} to {percent(high)})"
 
 
 def _words(name: Any) -> str:

@@ -12,8 +12,6 @@ from smallcoder.core.tables import table_digest
 from smallcoder.data import natural
 from smallcoder.data.natural import natural_language
 
-pytest.importorskip("pycld2", reason="pycld2 is not installed")
-
 SAID = {
     "en": "The reader opens every file of the folder and returns the lines that were changed since the last run.",
     "de": "Der Leser öffnet jede Datei des Ordners und gibt die Zeilen zurück, die neu sind.",
@@ -57,6 +55,7 @@ def test_what_is_not_wanted_goes_with_its_reason(documents, run) -> None:
     assert set(reasons.values()) == {"natural_language"}
     assert set(reasons) == set(SAID) - {"en"}
     assert facts["natural"]["en"]["bytes"] >= 2 * len(python(SAID["en"]))
+    assert facts["headline"].startswith("en 2, ")
 
 
 def test_little_text_and_other_kinds_stay(documents, run) -> None:

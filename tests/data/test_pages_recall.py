@@ -14,8 +14,7 @@ from smallcoder.data.quality import classifier, classify, composite, scorer
 from tests.data.judges import judging
 from tests.data.test_pages_stage import record
 
-pytest.importorskip("fasttext", reason="the extra `quality` is not installed")
-pytest.importorskip("transformers", reason="the extra `quality` is not installed")
+pytest.importorskip("transformers", reason="the extra `evaluate` is not installed")
 pytest.importorskip("fastwarc", reason="the extra `pages` is not installed")
 pytestmark = pytest.mark.usefixtures("one_thread")
 

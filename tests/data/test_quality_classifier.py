@@ -12,11 +12,10 @@ import pytest
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.data.quality import classifier
 from smallcoder.data.quality import composite as quality
+from smallcoder.data.quality.labels import from_documents
 from smallcoder.data.quality.measure import at, curve, operating_point
 from smallcoder.data.quality.words import one_line
 from tests.data.test_quality import HOSTILE, table
-
-pytest.importorskip("fasttext", reason="the extra `quality` is not installed")
 
 GOOD = [
     "parse",
@@ -161,6 +160,20 @@ def test_it_learns_from_scores_and_from_the_column_and_scores_documents(document
     for row in kept + dropped:
         share = found.probabilities([row["text"]])[0]
         assert (share >= found.threshold) == (row["id"] in {one["id"] for one in kept})
+
+
+def test_a_sample_is_of_each_kind_and_the_same_in_any_order(documents):
+    rows = [{"id": f"{at}", "text": f"x{at}", "quality": 90.0 if at % 3 else 40.0, "repo": "r"} for at in range(300)]
+    unsure = [{"id": f"u{at}", "text": "x", "quality": 70.0} for at in range(30)]
+    whole = list(from_documents(documents(rows + unsure), None, 50.0, 85.0, None))
+    assert len(whole) == 300
+    samples = [
+        sorted(from_documents(documents(order), None, 50.0, 85.0, 120))
+        for order in (rows + unsure, rows[::-1] + unsure)
+    ]
+    assert samples[0] == samples[1]
+    assert [sum(good == kind for *_, good in samples[0]) for kind in (True, False)] == [120, 100]
+    assert set(samples[0]) < set(whole)
 
 
 def test_what_is_damaged_or_lacks_rows_is_refused(tmp_path):

@@ -11,7 +11,7 @@ from smallcoder.core.tables import TableWriter
 from smallcoder.data.quality import classify, scorer
 from tests.data.conftest import rows
 
-pytest.importorskip("transformers", reason="the extra `quality` is not installed")
+pytest.importorskip("transformers", reason="the extra `evaluate` is not installed")
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 CODE = ["def", "return", "class", "import", "self", "print", "for", "lambda"]

@@ -130,7 +130,6 @@ def test_prose_and_data_have_rules_of_their_own() -> None:
 
 
 def test_other_languages_are_parsed_by_tree_sitter() -> None:
-    pytest.importorskip("tree_sitter_language_pack", reason="needs the extra `curate`")
     right = "".join(f"int add{at}(int a{at}, int b) {{\n  return a{at} + b;\n}}\n" for at in range(6))
     rows = [
         {"text": right, "lang": "c"},

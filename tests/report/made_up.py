@@ -92,8 +92,15 @@ def make_run(folder: Path) -> Path:
     licensed = {"licenses": {"dropped": {"GPL-3.0-only": {"records": 31, "bytes": 40_000}, HOSTILE: {"records": 1}}}}
     manifest(folder, "licensed", "licenses", {**licensed, "policy": "permissive", "headers": {"added": {"records": 7}}})
     manifest(folder, "redacted", "redact", {"redacted": {"documents": 5, "email": 9, "ip_address": 4}})
+    natural = {"en": {"records": 410, "bytes": 9_000_000}, HOSTILE: {"records": 2, "bytes": 300}}
+    manifest(folder, "english", "language", {"natural": natural, "judged": {"comments": 412, "too_little": 88}})
     buckets = {"high": {"records": 600, "bytes": 5_000_000}, "low": {"records": 100, "bytes": 70_000}}
     manifest(folder, "assessed", "assess", {"buckets": buckets, "thresholds": {"high": 85.0, "medium": 65.0}})
+    learned = {name: {"share": 0.893, "interval": [0.803, 0.945]} for name in ("precision", "recall", "f1")}
+    learned["counts"] = {"true_positive": 67, "false_positive": 8, "false_negative": 2, "true_negative": 10}
+    manifest(folder, "learned", "quality_classifier", {**learned, "threshold": 0.8023})
+    components = {"classifier": {"records": 700, "mean_points": 80.4}, HOSTILE: {"records": 690}}
+    manifest(folder, "scored", "quality", {"components": components, "threshold": 50.0, "mean": 85.6})
     measured = {"recall": 0.9864, "interval": [0.9296, 0.9975], "precision": 1.0, "pairs": 78, "pairs_looked_at": 3179}
     manifest(folder, "unique", "dedup", {"measured": measured, "near_groups": 31, "pairs_in_a_band": 1665})
     found = {"problems": 164, "problems_found": 1, "documents_by_benchmark": {"humaneval/test": 2}}

@@ -54,6 +54,7 @@ def test_a_whole_run(tmp_path):
         "1.598", "95.2%", "0.0% after pretrain", "98.7%", "3.00 GiB", "BSD-3-Clause", "syntax error", "3.41", "1.710",
         "4 of 300 lines exact", "12 repositories (1 MB) are held out whole", "count_even", "tier: namespaces",
         "GPL-3.0-only 31", "ip address 4", "high 600", "98.6% (93.0% to 99.8%)", "humaneval/test 2",
+        "en 410", "89.3% (80.3% to 94.5%)", "10 of 18", "classifier 700 80.4", "below 50 are dropped",
     ):  # fmt: skip
         assert wanted in shown, wanted
     assert {"svg", "polyline", "circle"} <= parsed.tags
@@ -100,6 +101,9 @@ def test_stages_that_say_little_or_odd_things(tmp_path):
         "assess",
         "dedup",
         "decontaminate",
+        "language",
+        "quality_classifier",
+        "quality",
         "new",
     )
     for use in uses:
@@ -114,6 +118,9 @@ def test_stages_that_say_little_or_odd_things(tmp_path):
             "buckets": {"high": {}},
             "measured": {"recall": None, "interval": None},
             "problems": 3,
+            "natural": {"en": 3},
+            **{name: {"share": None, "interval": None} for name in ("precision", "recall", "f1")},
+            "components": {"quality": None},
             "loss_curve": [[1, None]],
         }
         manifest(tmp_path / "odd", use, use, odd, seconds=0.0, peak_memory_bytes=0)

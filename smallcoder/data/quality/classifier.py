@@ -31,13 +31,12 @@ from hashlib import blake2b, file_digest
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 from typing import IO, Any, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from smallcoder.core.errors import EmptyError, InputError, ToolError
+from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.progress import track
 from smallcoder.core.records import record_id
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
@@ -62,7 +61,7 @@ class Config(StageConfig):
     positive: str = "high"  # the label that counts as good; any other does not
     high: float = 85.0  # of `documents`: good from this score on
     low: float = 50.0  # not good up to this one
-    sample: int | None = Field(default=None, ge=1)  # documents of `good`, and of `other`; without it, all
+    sample: int | None = Field(default=None, ge=1)  # good documents, and others; without it, all
     heldout_share: float = Field(default=0.2, gt=0.0, lt=1.0)
     min_precision: float | None = Field(default=None, gt=0.0, le=1.0)  # then recall is as high as it can be
     min_recall: float | None = Field(default=None, gt=0.0, le=1.0)  # then precision is; without both, F1 is
@@ -104,11 +103,12 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     }
     (folder / SETTINGS).write_text(json.dumps(settings, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     measured, shape = at(threshold, *judged["measure"]), curve(*judged["measure"])
-    shown = f"precision {measured['precision']['share']:.3f}, recall {measured['recall']['share']:.3f}"
+    shown = ", ".join(_with_interval(name, measured[name]) for name in ("precision", "recall"))
+    good, rows = counts["measure"]["good"], sum(counts["measure"].values())
     return {
         "records": sum(counts["train"].values()),
         "bytes": (folder / MODEL).stat().st_size,
-        "headline": f"{shown} at {threshold:.3f} on {sum(counts['measure'].values())} held-out rows",
+        "headline": f"{shown} at {threshold:.3f} on {rows} held-out rows, {good} of them good",
         "rows": counts,
         "without_words": spool.empty,
         "threshold": threshold,
@@ -116,6 +116,11 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         "average_precision": shape.average_precision,
         "curve": shape.facts(),
     }
+
+
+def _with_interval(name: str, measured: dict[str, Any]) -> str:
+    low, high = measured["interval"]
+    return f"{name} {measured['share']:.3f} ({low:.2f} to {high:.2f})"
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:
@@ -143,7 +148,7 @@ def _rows(config: Config, inputs: Inputs) -> Iterator[Labelled]:
     if config.labels is not None:
         yield from from_judge(Path(config.labels).expanduser(), config.positive)
     if documents:
-        yield from from_documents(documents, inputs.get("scores"), config.low, config.high)
+        yield from from_documents(documents, inputs.get("scores"), config.low, config.high, config.sample)
     yield from from_tables(good, other, config.sample)
 
 
@@ -231,13 +236,15 @@ fasttext.train_supervised(sys.argv[2], **json.loads(sys.argv[1])).save_model(sys
 
 
 def _learn(lines: Iterator[bytes], path: Path, config: Config) -> Any:
+    import fasttext
+
     with path.open("wb") as file:
         file.writelines(lines)
     settings = {
         **{"lr": config.lr, "epoch": config.epoch, "dim": config.dim, "wordNgrams": config.word_ngrams},
         **{"minCount": MIN_COUNT, "bucket": BUCKETS, "seed": config.seed, "thread": 1, "verbose": 0},
     }
-    fasttext, model = _fasttext(), path.with_suffix(".learned")
+    model = path.with_suffix(".learned")
     # In a process of its own: sums came out otherwise, in their last bits, where other work had used the memory before.
     # -P: what lies in the working folder, such as a json.py, is no library.
     command = [sys.executable, "-P", "-c", LEARN, json.dumps(settings), str(path), str(model)]
@@ -274,6 +281,8 @@ class Classifier:
 
 def load_classifier(folder: Path) -> Classifier:
     """Read the folder that the stage wrote. Raises InputError where it is missing, damaged or of another version."""
+    import fasttext
+
     from smallcoder.data.quality.words import CHARACTERS, FORM
 
     try:
@@ -283,7 +292,7 @@ def load_classifier(folder: Path) -> Classifier:
         raise InputError(f"{folder} holds no classifier ({error})", "name a quality_classifier stage") from None
     if not whole or settings.get("form") != FORM or settings.get("characters") != CHARACTERS:
         raise InputError(f"the classifier of {folder} is damaged or of another version", "train it again")
-    return Classifier(_fasttext().load_model(str(folder / MODEL)), float(settings["threshold"]), speller(folder))
+    return Classifier(fasttext.load_model(str(folder / MODEL)), float(settings["threshold"]), speller(folder))
 
 
 def _probabilities(model: Any, lines: list[str]) -> Array:
@@ -305,11 +314,3 @@ def _digest(folder: Path) -> str:
             with path.open("rb") as file:
                 file_digest(file, lambda: digest)
     return digest.hexdigest()
-
-
-def _fasttext() -> ModuleType:
-    try:
-        import fasttext
-    except ImportError:
-        raise ToolError("fastText is not installed", "pip install 'smallcoder[quality]'") from None
-    return fasttext

@@ -234,7 +234,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
         from transformers.utils import logging
     except ImportError:
-        raise ToolError("transformers is not installed", "pip install 'smallcoder[quality]'") from None
+        raise ToolError("transformers is not installed", "pip install 'smallcoder[evaluate]'") from None
     for name in ("config.json", "tokenizer.json"):  # without the latter some tokenizers come with no vocabulary at all
         if not (folder / name).is_file():
             raise InputError(f"{folder} holds no {name}", "name a Hugging Face classifier with a fast tokenizer")

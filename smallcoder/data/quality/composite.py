@@ -235,6 +235,7 @@ def _facts(plan: Plan, counts: Counter[str]) -> Facts:
     agreed = [counts[name] for name in ("kept good", "kept other", "dropped good", "dropped other")]
     mean = sum(counts[f"sum {lang}"] for lang in languages) / total / 1e6
     return {
+        "headline": f"{mean:.1f} of 100 points on average",
         "threshold": plan.config.threshold,
         "scored": scored,
         **({"truth": figures(*agreed)} if plan.truth else {}),

@@ -10,7 +10,7 @@ import json
 import math
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -47,15 +47,27 @@ def judge_files(path: Path) -> list[Path]:
     return found
 
 
-def from_documents(documents: Path, scores: Path | None, low: float, high: float) -> Iterator[Labelled]:
-    """Documents by their one score in the table `scores`, or without it by their `quality`."""
-    for text, repo, value in valued(documents, scores):
-        if not low < value < high:
+def from_documents(
+    documents: Path, scores: Path | None, low: float, high: float, sample: int | None
+) -> Iterator[Labelled]:
+    """Documents by their one score in the table `scores`, or without it by their `quality`.
+
+    Of good ones and of others those `sample` of the smallest hashes of their ids, all without it.
+    """
+    least: dict[bool, int] = {}
+    if sample:
+        marks = {True: array("Q"), False: array("Q")}
+        for id, _, _, value in valued(documents, scores):
+            if not low < value < high:
+                marks[value >= high].append(_mark(id))
+        least = {good: _smallest(found, sample) for good, found in marks.items()}
+    for id, text, repo, value in valued(documents, scores):
+        if not low < value < high and (not least or _mark(id) <= least[value >= high]):
             yield text, repo, value >= high
 
 
-def valued(documents: Path, scores: Path | None) -> Iterator[tuple[str, str | None, float]]:
-    """Texts, repositories and values of the documents that have one: the one score of `scores`, or their `quality`."""
+def valued(documents: Path, scores: Path | None) -> Iterator[tuple[str, str, str | None, float]]:
+    """Ids, texts, repositories and values of documents that have one: the one score of `scores`, or `quality`."""
     known = read_scores(scores) if scores else {}
     if len(known) > 1:
         raise InputError(f"{scores} holds the scores {', '.join(known)}", "learn from a table with one score")
@@ -63,28 +75,33 @@ def valued(documents: Path, scores: Path | None) -> Iterator[tuple[str, str | No
     for batch in read_batches(documents, columns):
         row = batch.to_pydict()
         values = (next(iter(known.values())).of(row["id"]).tolist() if known else []) if scores else row["quality"]
-        for text, repo, value in zip(row["text"], row["repo"], values or [None] * batch.num_rows, strict=True):
+        rows = zip(row["id"], row["text"], row["repo"], values or [None] * batch.num_rows, strict=True)
+        for id, text, repo, value in rows:
             if text and value is not None and not math.isnan(value):
-                yield text, repo, value
+                yield id, text, repo, value
 
 
 def from_tables(good: Path | None, other: Path | None, sample: int | None) -> Iterator[Labelled]:
     """Documents of two tables, of each those `sample` of the smallest hashes of their ids, all without it."""
     for table, label in ((good, True), (other, False)):
         if table:
-            least = _smallest(table, sample) if sample else None
+            least = _smallest(_marks(table), sample) if sample else None
             for batch in read_batches(table, ["id", "text", "repo"]):
                 for row in batch.to_pylist():
                     if row["text"] and (least is None or _mark(row["id"]) <= least):
                         yield row["text"], row["repo"], label
 
 
-def _smallest(table: Path, count: int) -> int:
-    """The mark of the last document of the sample."""
+def _marks(table: Path) -> Sequence[int]:
     marks = array("Q")
     for batch in read_batches(table, ["id"]):
         marks.extend(map(_mark, batch.column("id").to_pylist()))
-    return sorted(marks)[: max(1, count)][-1] if marks else 0
+    return marks
+
+
+def _smallest(marks: Sequence[int], count: int) -> int:
+    """The mark of the last document of a sample."""
+    return sorted(marks)[:count][-1] if marks else 0
 
 
 def _mark(id: str) -> int:

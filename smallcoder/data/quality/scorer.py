@@ -138,7 +138,7 @@ def outside(config: Config) -> dict[str, str]:
 def _texts(config: Config, inputs: Inputs) -> dict[str, list[tuple[str, float]]]:
     """Texts and scores of every part, by the hash of the text: their order in the table does not matter."""
     rows = []
-    for text, repo, value in valued(inputs["documents"], inputs["scores"]):
+    for _, text, repo, value in valued(inputs["documents"], inputs["scores"]):
         head = text[: WIDEST * config.window]
         mark = blake2b(head.encode("utf-8", "replace"), digest_size=16).digest()
         rows.append((mark, f"repository {repo}" if repo else f"text {mark.hex()}", head, value))
@@ -219,7 +219,7 @@ def _start(config: Config, inputs: Inputs) -> tuple[Any, Any]:
         )
         from transformers.utils import logging
     except ImportError:
-        raise ToolError("transformers is not installed", "pip install 'smallcoder[quality]'") from None
+        raise ToolError("transformers is not installed", "pip install 'smallcoder[evaluate]'") from None
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     if (config.model is None) == ("tokenizer" not in inputs):

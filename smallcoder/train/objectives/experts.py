@@ -10,14 +10,16 @@ from smallcoder.train.objectives import Loss
 
 
 def with_routing(loss: Loss, routing: Sequence[Routing], balance: float, z: float, share: Tensor) -> Loss:
-    """The loss and `balance` and `z` times what `Routing` holds, each a mean over the layers, times `share`.
+    """The loss and `balance` and `z` times what `Routing` holds, summed over the layers, times `share`.
+
+    Summed, as every layer of Switch adds its own (arXiv 2101.03961, section 2.2): a mean gets weaker with depth.
 
     `share`, a scalar, is the batch's share of the update. Metric: `loads` [layers, E], the share of a layer's
     assignments that each expert gets, times `share` too. Without experts the loss stays as it is.
     """
     if not routing:
         return loss
-    extra = sum(balance * spread.balance + z * spread.z for spread in routing) / len(routing)
+    extra = sum(balance * spread.balance + z * spread.z for spread in routing)
     loads = torch.stack([spread.load for spread in routing]).detach()
     return Loss(loss.value + share * extra, loss.metrics | {"loads": share * loads})
 

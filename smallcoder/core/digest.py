@@ -72,6 +72,8 @@ def _known(column: pa.Array) -> Lanes:
         floats = column.fill_null(0.0).to_numpy().astype(np.float64)
         floats[np.isnan(floats)] = np.nan  # it has many forms
         return floats.view(np.uint64)[None]
+    if pa.types.is_uint64(kind):
+        return column.fill_null(0).to_numpy()[None]
     if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
         return column.cast(pa.int64()).fill_null(0).to_numpy().view(np.uint64)[None]
     return _strings(pa.array(map(repr, column.to_pylist()), pa.large_string()), np.int64)

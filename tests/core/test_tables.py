@@ -63,6 +63,7 @@ VALUES = st.fixed_dictionaries(
     {
         "name": st.none() | st.sampled_from(["a", "b", ""]),
         "count": st.none() | st.integers(0, 2),
+        "size": st.none() | st.sampled_from([0, 1, 2**64 - 1]),
         "share": st.none() | st.sampled_from([0.0, 1.0, float("nan")]),
         "flag": st.none() | st.booleans(),
         "tags": st.none() | st.lists(st.none() | st.sampled_from(["a", "b"]), max_size=3),
@@ -73,8 +74,8 @@ VALUES = st.fixed_dictionaries(
     }
 )
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("said", pa.string())]))
-KINDS = [pa.string(), pa.int32(), pa.float32(), pa.bool_(), pa.list_(pa.string()), TURNS]
-MIXED = pa.schema(zip(("name", "count", "share", "flag", "tags", "turns"), KINDS, strict=True))
+KINDS = [pa.string(), pa.int32(), pa.uint64(), pa.float32(), pa.bool_(), pa.list_(pa.string()), TURNS]
+MIXED = pa.schema(zip(("name", "count", "size", "share", "flag", "tags", "turns"), KINDS, strict=True))
 
 
 @given(st.lists(VALUES, max_size=5), st.lists(VALUES, max_size=5), st.integers(0, 5), st.randoms())

@@ -22,11 +22,12 @@ from smallcoder.data.kernels import mixed, sort_hashes
 Array = np.ndarray[Any, Any]
 
 CHUNK = 4096  # tokens that are looked at together
+SLOTS = 512  # for names, by their lowest bits
 LONGEST = 32  # tokens of an n-gram
 
 _BASE = np.uint64(0x9E3779B97F4A7C15)
 _S6, _S32 = np.uint64(6), np.uint64(32)
-_LOW6, _ONE = np.uint64(63), np.uint64(1)
+_LOW6, _ONE, _SLOT = np.uint64(63), np.uint64(1), np.uint64(SLOTS - 1)
 _POWERS = np.array([pow(int(_BASE), n, 1 << 64) for n in range(LONGEST)], np.uint64)
 _DISTANCES = np.array(
     [(0xA0761D6478BD642F * (n + 1)) % (1 << 64) for n in range(LONGEST)], np.uint64
@@ -75,6 +76,7 @@ class Chunk(NamedTuple):
     kinds: Array  # uint8 [CHUNK]: their kinds
     terms: Array  # uint64 [CHUNK]: what each counts as in the n-gram
     nexts: Array  # int64 [CHUNK]: where a name comes next, if near; -1 if not
+    seen: Array  # int64 [SLOTS]: where a name of each slot came last
     hashes: Array  # uint64 [CHUNK]: of the n-grams
 
 
@@ -86,6 +88,7 @@ def _chunk() -> Chunk:
         np.zeros(CHUNK, np.uint8),
         np.zeros(CHUNK, np.uint64),
         np.zeros(CHUNK, np.int64),
+        np.zeros(SLOTS, np.int64),
         np.zeros(CHUNK, np.uint64),
     )
 
@@ -107,7 +110,8 @@ def _hash(chunk: Chunk, count: int, size: int, code: bool) -> int:
     if not code:
         _roll(chunk.values[:count], size, chunk.hashes)
         return max(0, count - size + 1)
-    values, kinds, terms, nexts = chunk.values, chunk.kinds, chunk.terms, chunk.nexts
+    values, kinds, terms, nexts, seen = chunk.values, chunk.kinds, chunk.terms, chunk.nexts, chunk.seen
+    seen[:] = -LONGEST
     top = _POWERS[size - 1]
     h = np.uint64(0)
     for n in range(count):
@@ -122,11 +126,15 @@ def _hash(chunk: Chunk, count: int, size: int, code: bool) -> int:
         nexts[n] = -1
         if kinds[n] == NAME:
             term = _DISTANCES[0]
-            for back in range(1, min(size - 1, n) + 1):
-                if values[n - back] == value and kinds[n - back] == NAME:
-                    term = _DISTANCES[back]
-                    nexts[n - back] = n
+            slot, nearest = value & _SLOT, max(0, n - size + 1)
+            before = seen[slot]  # if any, it cannot be later
+            seen[slot] = n
+            while before >= nearest:
+                if values[before] == value and kinds[before] == NAME:
+                    term = _DISTANCES[n - before]
+                    nexts[before] = n
                     break
+                before -= 1
             value = term
         terms[n] = value
         h = h * _BASE + value

@@ -228,9 +228,9 @@ def tokens(  # noqa: PLR0912, PLR0915  # one loop: a call that passes arrays cos
     listed = 2 if slashed else 1
     formatted = False
     while count < len(values):
-        while i < end and _BLANK[data[i]]:
+        while 0 <= i < end and _BLANK[data[i]]:  # not below 0, so no place counts from the end: a test less a byte
             i += 1
-        if i >= end:
+        if not 0 <= i < end:
             if slashed or state[4] == 0:
                 break
             state[4] = 0
@@ -252,7 +252,7 @@ def tokens(  # noqa: PLR0912, PLR0915  # one loop: a call that passes arrays cos
         i += 1
         if kind == _NAME:
             value = (SEED ^ value) * FNV
-            while i < end and WORD[data[i]]:
+            while 0 <= i < end and WORD[data[i]]:
                 value = (value ^ np.uint64(data[i])) * FNV
                 i += 1
             if i < end and i - start <= 2 and data[i] in (_QUOTE1, _QUOTE2) and _PREFIX[c] and _PREFIX[data[i - 1]]:

@@ -9,7 +9,7 @@ Code and inputs go down; what comes back is bytes of bounded length, read by a s
 pipes and processes, so a candidate can only claim values for its own inputs, which is what returning a value does. It
 is up to the caller to compare them with what was expected.
 
-Cost: 2 ms of CPU for a run of a function, twice that with tests in a second jail, 0.15 s to start a slot. Runs share
+Cost: 2 ms of CPU for a run of a function, twice that with tests in a second jail, 0.2 s to start a slot. Runs share
 no state. Not covered: programs that need a network.
 """
 

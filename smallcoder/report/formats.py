@@ -29,10 +29,14 @@ def size(value: float | None) -> str:
 
 
 def duration(seconds: float) -> str:
-    """491.3 as 8 min 11 s."""
+    """491.3 as 8 min 11 s; from ten minutes on without seconds, which nobody reads and no card has room for."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+    if hours:
+        return f"{hours} h {minutes} min"
+    if minutes >= 10:
+        return f"{minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
 _CONTROLS = {code: chr(0x2400 + code) for code in range(32) if code not in (9, 10)} | {127: "\u2421"}

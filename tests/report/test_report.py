@@ -175,10 +175,11 @@ def test_small_texts():
         "226 MB",
         "4.7 GB",
     ]
-    assert [duration(value) for value in (0.24, 491.3, 59.99, 7300)] == [
+    assert [duration(value) for value in (0.24, 491.3, 59.99, 3254, 7300)] == [
         "0.2 s",
         "8 min 11 s",
         "1 min 0 s",
+        "54 min",
         "2 h 1 min",
     ]
     assert first_lines("\n\na\n" + "b" * 500 + "\nc\nd", lines=3, columns=5) == "a\nbbbbb …\nc\n…"

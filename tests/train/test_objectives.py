@@ -2,6 +2,9 @@
 
 import torch
 
+from smallcoder.model.experts import Routing
+from smallcoder.train.objectives import Loss
+from smallcoder.train.objectives.experts import with_routing
 from smallcoder.train.objectives.language_model import language_model
 
 
@@ -32,3 +35,13 @@ def test_parts_of_an_update_add_up_to_its_gradient():
     parts = [language_model(logits[row : row + 1], labels[row : row + 1], targets, 1e-2).value for row in range(2)]
     (added,) = torch.autograd.grad(parts[0] + parts[1], logits)
     assert torch.allclose(whole, added, atol=1e-7)
+
+
+def test_every_layer_of_experts_adds_its_own_losses():
+    loads = torch.tensor([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]])
+    routing = [Routing(torch.tensor(1.0 + at), torch.tensor(0.5 * at), load) for at, load in enumerate(loads)]
+    half = torch.tensor(0.5)
+    found = with_routing(Loss(torch.tensor(2.0), {}), routing, 0.01, 0.001, half)
+    assert torch.allclose(found.value, torch.tensor(2.0 + 0.5 * (0.01 * (1 + 2 + 3) + 0.001 * (0 + 0.5 + 1.0))))
+    assert torch.equal(found.metrics["loads"], loads / 2)
+    assert with_routing(found, [], 0.01, 0.001, half) is found

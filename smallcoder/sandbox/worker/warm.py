@@ -21,6 +21,7 @@ _MODULES = """
 _POOL, _HEADER = 1 << 14, 48  # bytes of a pool, and what comes before its first object
 _STEP, _SMALL = 16, 512  # pools are for objects of 16, 32, ... 512 bytes
 _EMPTY = 33  # bytes of an empty bytes object
+_ROW = 3  # objects side by side from a pool's first place on show that it is new
 _ENOUGH = 1 << 20  # bytes for one size, where pools are not as said
 _CHUNKS = [*(1 << power for power in range(16, 10, -1)), *range(1032, 8, -16)]
 _FEW = 1 << 13  # bytes that may be left of the heap after it was cut back
@@ -42,9 +43,12 @@ def fill_pools() -> None:
     """Let every size of small object begin a new pool, and Python's lists of freed objects be empty."""
     gc.collect()
     for size in range(_STEP, _SMALL + 1, _STEP):
+        in_a_row = 0  # objects from the first place of a pool on: a single one may have filled a hole there
         for number in range(_ENOUGH // size):
             _kept.append(bytes(size - _EMPTY) if size > _EMPTY else float(number) if size > _STEP else object())
-            if id(_kept[-1]) % _POOL == _HEADER:
+            place = id(_kept[-1]) % _POOL - _HEADER
+            in_a_row = in_a_row + 1 if place == in_a_row * size else int(place == 0)
+            if in_a_row == _ROW:
                 break
 
 

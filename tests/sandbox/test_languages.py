@@ -34,6 +34,7 @@ PROGRAMS = {
     "javascript": ("console.log(2 * require('fs').readFileSync(0, 'utf8')); process.exitCode = 3", "let = {", "for (;;) {}"),
     "php": ("<?php echo 2 * (int) fgets(STDIN), PHP_EOL; exit(3);", "<?php function {", "<?php while (true) {}"),
     "python": ("print(2 * int(input()))\nraise SystemExit(3)", "def f(:", "while True: pass"),
+    "python_libraries": ("import sys\nprint(2 * int(input()))\nsys.exit(3)", "def f(:", "while True: pass"),
     "rust": (
         'fn main() { let mut s = String::new(); std::io::stdin().read_line(&mut s).unwrap(); '
         'println!("{}", 2 * s.trim().parse::<i32>().unwrap()); std::process::exit(3) }',
@@ -73,7 +74,9 @@ def test_a_language(sandbox, name):
 
 
 def test_names_of_files():
-    assert {by_suffix(f"a{ending}") for name in NAMES for ending in language(name).suffixes} == set(NAMES)
+    named = {name for name in NAMES if language(name).suffixes}
+    assert {by_suffix(f"a{ending}") for name in named for ending in language(name).suffixes} == named
+    assert set(NAMES) - named == {"python_libraries"}  # whose files are Python's
     assert by_suffix("a.txt") == ""
     with pytest.raises(InputError, match="javascript"):
         Sandbox(languages=["javascrpt"])
@@ -188,3 +191,10 @@ def test_a_library_that_is_not_there_is_named(sandbox, monkeypatch):
     assert (result.status, "apt-get install libboost-dev" in result.reason) == ("infra", True)
     other = sandbox.run(Program("#include <nowhere/any.hpp>\nint main() {}", language="cpp"))
     assert (other.status, other.reason[:16]) == ("error", "does not compile")
+
+
+def test_python_programs_repeat_exactly():
+    with Sandbox(1, languages=("python",)) as sandbox:
+        runs = [sandbox.run(Program("print({'a', 'bc', 'def'}, hash('x'))", language="python")) for _ in range(2)]
+    assert runs[0].status == "ok"
+    assert runs[0].stdout == runs[1].stdout != b""

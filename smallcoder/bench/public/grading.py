@@ -1,15 +1,17 @@
-"""Grading of the public benchmarks: HumanEval, MBPP, HumanEval+, MBPP+, their translations, CRUXEval and Spider.
+"""Grading of the public benchmarks: HumanEval, MBPP, HumanEval+, MBPP+, their translations, CRUXEval, Spider, and those
+of code that uses libraries (DS-1000, BigCodeBench, PandasEval).
 
     with Sandbox() as sandbox:
         verdicts = list(Grading(sandbox).grade_many([(problem, code), ...]))
 
-`code` is a whole program; for CRUXEval an expression, for Spider a query. Where a benchmark's tests can be split
-(`asserts.py`, `compiled.py`), calls go in and expectations stay here; EvalPlus's expectations are what the reference
-returns, run once in the same sandbox. Other tests run in a second jail, a few of C++, Rust and Go in one process with
-the answer, and the verdict's `form` says so. Rules are each benchmark's own: == on plain data, tolerances only where
-they have them. Limits are CPU time where the official harnesses take wall time: 3 s (human-eval), or 4 s and four times
-the reference's time over all inputs together (EvalPlus, which limits each input). Not graded are benchmarks of code
-that uses libraries (DS-1000, BigCodeBench, PandasEval): the sandbox's interpreter has the standard library alone.
+`code` is a whole program; for CRUXEval an expression, for Spider a query, for DS-1000 what fills its gap. Where a
+benchmark's tests can be split (`asserts.py`, `compiled.py`), calls go in and expectations stay here; EvalPlus's
+expectations are what the reference returns, run once in the same sandbox. Other tests run in a second jail; a few of
+C++, Rust and Go, and all of code that uses libraries (`libraries.py`), in one process with the answer, and the
+verdict's `form` says so. Rules are each benchmark's own: == on plain data, tolerances only where they have them. Limits
+are CPU time where the official harnesses take wall time: 3 s (human-eval), 120 s (DS-1000), or 4 s and four times the
+reference's time over all inputs together (EvalPlus, which limits each input). A problem that needs a library which is
+not installed is `infra`.
 """
 
 import ast
@@ -17,17 +19,19 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Protocol
 
 from smallcoder.bench.grade import SHOWN, Answer, Limits, Result, Trial, show
 from smallcoder.bench.problem import Problem, Status, Verdict
-from smallcoder.bench.public import asserts, compiled, cruxeval, plus, spider, translated
+from smallcoder.bench.public import asserts, compiled, cruxeval, libraries, plus, spider, translated
 from smallcoder.core.errors import InputError
 
 LIMITS = Limits(cpu_seconds=3, wall_seconds=15, memory_bytes=1 << 30, output_bytes=4 << 20)
 PROGRAM = Limits(cpu_seconds=15, wall_seconds=60, memory_bytes=1 << 30, output_bytes=1 << 20)  # MultiPL-E: 15 s
+_LIBRARIES = Limits(cpu_seconds=120, wall_seconds=240, memory_bytes=4 << 30, output_bytes=4 << 20)
 _LANGUAGES = {"shell": "bash"}  # the benchmarks' words -> the sandbox's
 PLUS_SECONDS, PLUS_FACTOR = 4.0, 4.0  # evalplus: min_time_limit, gt_time_limit_factor
 _REFERENCE = Limits(cpu_seconds=60, wall_seconds=300, memory_bytes=4 << 30, output_bytes=512 << 20)
@@ -58,11 +62,16 @@ class Plan:
     wanted: bytes = b""  # and what they should leave in the file `mark`
     asks: Callable[[str], tuple[Any, ...] | str] | None = None  # makes an answer the input of the program `setup`
     files: Mapping[str, bytes] = field(default_factory=dict)
+    joins: Callable[[str], str] | None = None  # makes an answer and its tests what `libraries.PROGRAM` reads
+    lacks: str = ""  # what must be installed before an answer can be graded
 
     def trial(self, problem: Problem, code: str) -> Trial:
         """An answer as it goes into a sandbox."""
         if self.asks:
             return Trial(Answer(self.setup, self.entry_point), [self.asks(code)], self.limits, files=self.files)
+        if self.joins:
+            secret, program = token_hex(16), Answer(libraries.PROGRAM, "", libraries.LANGUAGE)
+            return Trial(program, limits=self.limits, stdin=(self.joins(code) + secret).encode(), mark=secret)
         if self.language:
             name = _LANGUAGES.get(self.language, self.language)
             if self.tests:
@@ -80,6 +89,8 @@ class Plan:
 
     def judge(self, trial: Trial, result: Result) -> Verdict:
         """The verdict on the run of a trial."""
+        if self.lacks:
+            return Verdict("infra", self.lacks, result.tier, result.form)
         if self.halves:
             return self._values(result)
         if trial.mark and result.status == "ok" and (result.mark != trial.mark.encode() or result.exit_code != 0):
@@ -249,6 +260,17 @@ def _other(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
     return Plan(PROGRAM, setup=tests["check"], tests=apart or "", language=language)
 
 
+def _libraries(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
+    """Code that uses libraries: a program with its tests, where what they import is installed."""
+    run = sandbox.run(Answer(libraries.lacking(problem), "", libraries.LANGUAGE), (), PROGRAM)
+    lacking = run.mark.decode("utf-8", "replace").split()
+    names = " ".join(libraries.PACKAGES.get(name, name) for name in lacking)
+    lacks = f"{', '.join(lacking)} not installed (pip install {names})" if lacking else ""
+    if run.status != "ok" or run.exit_code != 0:
+        lacks = run.reason or run.stderr[-SHOWN:].decode("utf-8", "replace")
+    return Plan(_LIBRARIES, joins=(lambda code: "") if lacks else partial(libraries.given, problem), lacks=lacks)
+
+
 def _crux(problem: Problem, tests: dict[str, Any], sandbox: Pool) -> Plan:
     """What `f` returns; or, where `meta.mode` is "input", a call of `f` that returns that."""
     run = sandbox.run(Answer(problem.reference, "f"), [f"f({tests['input']})"], LIMITS)
@@ -281,7 +303,9 @@ def _value(problem: Problem, run: Result) -> Any:
 
 
 _PLANS: dict[str, Callable[[Problem, dict[str, Any], Pool], Plan]] = {
+    "bigcodebench": _libraries,
     "cruxeval": _crux,
+    "ds-1000": _libraries,
     "humaneval": _check,
     "humaneval-infilling": _check,
     "humanevalpack": _check,
@@ -290,5 +314,6 @@ _PLANS: dict[str, Callable[[Problem, dict[str, Any], Pool], Plan]] = {
     "mbppplus": _plus,
     "mbxp": _check,
     "multipl-e": _check,
+    "pandaseval": _libraries,
     "spider": _spider,
 }

@@ -14,7 +14,8 @@ from functools import lru_cache
 from importlib import import_module
 
 NAMES = (
-    "bash", "cpp", "csharp", "go", "java", "javascript", "php", "python", "rust", "sql", "typescript",
+    "bash", "cpp", "csharp", "go", "java", "javascript", "php", "python", "python_libraries", "rust", "sql",
+    "typescript",
 )  # fmt: skip
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc/alternatives")  # what any tool may need
 _PATH = "/usr/local/bin:/usr/bin:/bin"

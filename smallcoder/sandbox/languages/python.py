@@ -1,4 +1,7 @@
-"""Python programs, by the interpreter that runs smallcoder. Calls of functions go another way (`worker/candidate`)."""
+"""Python programs, by the interpreter that runs smallcoder. Calls of functions go another way (`worker/candidate`).
+
+Not isolated by `-I`, which would ignore the fixed hash seed: the environment is ours.
+"""
 
 import os
 import sys
@@ -14,7 +17,7 @@ LANGUAGE = Language(
     "python",
     (".py",),
     {"python3": "python3"},
-    lambda code: Plan("main.py", ("python3", "-I", "-B", "main.py")),
+    lambda code: Plan("main.py", ("python3", "-P", "-s", "-B", "main.py")),
     environment={"PYTHONHASHSEED": "0"},
     reads=(sys.base_prefix,),
     locate=_locate,

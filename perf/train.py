@@ -1,10 +1,10 @@
 """Training speed: our loop, the Hugging Face Trainer and TRL's SFTTrainer in turn, in tokens per CPU-second.
 
-    python perf/train.py [--shape small|large] [--loader]       needs `pip install accelerate trl` for the peers
+    python perf/train.py [--shape small|large] [--adamw] [--loader]       needs `pip install accelerate trl` for the peers
 
 All train the same shape from the same weights on the same rows of four documents, in bf16 with torch.compile and two
 threads. Ours masks documents, restarts positions and steps NorMuon and AdamW; the others read a row as one text and
-step fused AdamW. The first steps, with the compilation, are not counted. `--loader` also says how many times faster
+step fused AdamW, as ours does too with `--adamw`. The first steps, with the compilation, are not counted. `--loader` also says how many times faster
 rows are read than trained on.
 """
 
@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -74,8 +74,8 @@ class Clock(TrainerCallback):
         return ROWS * CONTEXT / statistics.median(np.diff(self.ticks[WARM:]))
 
 
-def ours(packed: PackedRows, decoder: Decoder, out: Path) -> float:
-    config, clock = Config(steps=STEPS, batch=ROWS, precision="bf16", compile="on"), Clock()
+def ours(packed: PackedRows, decoder: Decoder, out: Path, optimizer: Literal["muon", "adamw"]) -> float:
+    config, clock = Config(steps=STEPS, batch=ROWS, precision="bf16", compile="on", optimizer=optimizer), Clock()
 
     class Timed(OurTrainer):
         def _step(self) -> tuple[Figures, bool]:
@@ -142,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--loader", action="store_true")
+    parser.add_argument("--adamw", action="store_true")
     arguments = parser.parse_args()
     decoder = Decoder(SHAPES[arguments.shape])
     initialize(decoder, 0)
@@ -155,9 +156,8 @@ def main() -> None:
             for out in outs:
                 out.mkdir()
             first, second, third = outs
-            rounds.append(
-                (ours(packed, decoder, first), peer(packed, decoder, second, False), peer(packed, decoder, third, True))
-            )
+            own = ours(packed, decoder, first, "adamw" if arguments.adamw else "muon")
+            rounds.append((own, peer(packed, decoder, second, False), peer(packed, decoder, third, True)))
         read = loader(packed) if arguments.loader else None
     speeds = [statistics.median(values) for values in zip(*rounds, strict=True)]
     size = sum(weight.numel() for weight in decoder.parameters()) / 1e6

@@ -1,11 +1,11 @@
 """Training speed: our loop, the Hugging Face Trainer and TRL's SFTTrainer in turn, in tokens per CPU-second.
 
-    python perf/train.py [--shape small|large] [--adamw] [--loader]       needs `pip install accelerate trl` for the peers
+    python perf/train.py [--shape small|large] [--adamw] [--loader]       needs `pip install accelerate trl`
 
 All train the same shape from the same weights on the same rows of four documents, in bf16 with torch.compile and two
 threads. Ours masks documents, restarts positions and steps NorMuon and AdamW; the others read a row as one text and
-step fused AdamW, as ours does too with `--adamw`. The first steps, with the compilation, are not counted. `--loader` also says how many times faster
-rows are read than trained on.
+step fused AdamW, as ours does too with `--adamw`. The first steps, with the compilation, are not counted. `--loader`
+also says how many times faster rows are read than trained on.
 """
 
 import argparse

@@ -3,11 +3,10 @@
     python perf/curate.py WORK FOLDER... [--times 1,4,16] [--datatrove PYTHON]
 
 WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. It
-runs recipes/quickstart.toml up to decontamination, every licence let in and one worker, without the step that parses
-(the syntax rule) and, on the files as they are, with it. Its steps of natural language and learned quality are passed
-by: they have scripts of their own, and the peer has nothing like them. `--times` makes so many copies of each file,
-letters and digits exchanged, so that they are no duplicates and no Python either. With a PYTHON that has datatrove
-0.10, it works on a sample with like steps, decontamination left out on both sides.
+runs recipes/quickstart.toml up to decontamination, every licence let in and one worker: without the step that parses
+(the syntax rule) and the filters of prose and learned quality; with the parser; and whole. `--times` makes so many
+copies of each file, letters and digits exchanged, so that they are no duplicates and no Python either. With a PYTHON
+that has datatrove 0.10, it works on a sample with like steps, decontamination left out on both sides.
 
 CPU-seconds are those of one worker and of all that a stage costs: reading, writing, digests. Imports and compilation do
 not count.
@@ -26,48 +25,63 @@ from dedup import SAMPLE_BYTES, child, renamed
 from rich.console import Console
 
 from smallcoder.core.manifest import read_manifest
-from smallcoder.core.recipe import load_recipe
+from smallcoder.core.recipe import Recipe, load_recipe
 from smallcoder.run import run_recipe
 from smallcoder.stages import STAGES
 
 QUICKSTART = Path(__file__).parents[1] / "recipes" / "quickstart.toml"
-SPREAD = ("docs", "clean", "redacted", "assessed", "unique", "decontaminated")  # have workers
-STEPS = ("docs", "licensed", "clean", "redacted", "assessed", "unique", "decontaminated")
-PAST = ("assessed.from.documents=redacted", "unique.from.documents=assessed")  # language and learned quality
-TINY = (
-    "def add{at}(first, second):\n    # Adds numbers, one of them {at} times.\n    return first + second * {at}\n\n\n"
+PAST = (  # the filters of prose and learned quality, which nothing reads then
+    "civil.from.documents=docs",
+    "civil.store=true",
+    "english.from.documents=docs",
+    "english.store=true",
+    "assessed.from.documents=redacted",
+    "unique.from.documents=assessed",
 )
+PLAIN = ("assessed.syntax=off", *PAST)
+VARIANTS = {  # changes of the recipe, and its last step
+    "plain": (PLAIN, "decontaminated"),
+    "parsing": (PAST, "decontaminated"),
+    "everything": ((), "decontaminated"),
+    "like the peer": ((*PLAIN, "unique.store=true"), "unique"),
+}
+FIRST = 4e7  # bytes of the run that loads what is compiled
 
 
-def ours(work: str, folder: str, syntax: str) -> None:
-    """One run in this process, after a tiny one that loads what is compiled; prints its figures as JSON."""
-    tiny = Path(work) / "tiny"
-    for at in range(8):
-        (tiny / f"repository{at}").mkdir(parents=True, exist_ok=True)
-        text = "".join(TINY.format(at=99 * at + line) for line in range(12))
-        (tiny / f"repository{at}" / "module.py").write_text(text)
-    run(Path(work), tiny, syntax)
-    print(json.dumps(run(Path(work), Path(folder), syntax)))
+def ours(work: str, folder: str, variant: str) -> None:
+    """One run in this process, after a small one that loads what is compiled; prints its figures as JSON."""
+    run(Path(work), Path(work) / "first", variant)
+    print(json.dumps(run(Path(work), Path(folder), variant)))
 
 
-def run(work: Path, folder: Path, syntax: str) -> dict[str, Any]:
-    """CPU-seconds by stage of the recipe's curation over a folder, its peak memory, and the bytes read."""
-    changes = [f"docs.paths={json.dumps([str(folder)])}", "docs.skip=[]", "licensed.policy=any"]
-    changes += [f"assessed.syntax={syntax}", *(f"{stage}.workers=1" for stage in SPREAD), *PAST]
+def run(work: Path, folder: Path, variant: str) -> dict[str, Any]:
+    """CPU-seconds of the recipe's curation over a folder, pass by pass, its peak memory, and the bytes read."""
+    own, last = VARIANTS[variant]
+    changes = [f"docs.paths={json.dumps([str(folder)])}", "docs.skip=[]", "licensed.policy=any", *own]
     recipe = load_recipe(QUICKSTART, STAGES, changes)
+    workers = [step.name for step in recipe.steps if "workers" in type(step.config).model_fields]
+    recipe = load_recipe(QUICKSTART, STAGES, [*changes, *(f"{name}.workers=1" for name in workers)])
     shutil.rmtree(work / recipe.name, ignore_errors=True)
     seconds, peak, size = {}, 0, 0
-    for step in ("drills", *STEPS):
+    wanted = needed(recipe, last)
+    for chain in recipe.chains():
+        if chain[-1].name not in wanted:
+            continue
         start = time.process_time()
-        made = run_recipe(recipe, work, only=step, console=Console(quiet=True))
-        seconds[step] = time.process_time() - start
-        manifest = read_manifest(made / step)
+        made = run_recipe(recipe, work, only=chain[-1].name, console=Console(quiet=True))
+        seconds[" + ".join(step.name for step in chain)] = time.process_time() - start
+        manifest = read_manifest(made / chain[-1].name)
         assert manifest is not None
         peak = max(peak, manifest.peak_memory_bytes)
-        size = manifest.facts["bytes"] if step == "docs" else size
+        size = size or manifest.facts["bytes"]
     shutil.rmtree(work / recipe.name)
-    del seconds["drills"]  # made for decontamination, no part of it
+    seconds.pop("drills", None)  # made for decontamination, no part of it
     return {"seconds": seconds, "peak": peak, "bytes": size}
+
+
+def needed(recipe: Recipe, name: str) -> set[str]:
+    """A step and all that it is made from."""
+    return {name}.union(*(needed(recipe, source) for source, _ in recipe.step(name).inputs.values()))
 
 
 def copy(folders: list[Path], target: Path, times: int, most: float = math.inf) -> None:
@@ -105,31 +119,34 @@ def main() -> None:
     work = asked.work.absolute()
     corpus = work / "corpus"
     costs = []
+    shutil.rmtree(work / "first", ignore_errors=True)
+    copy(asked.folders, work / "first", 1, FIRST)
 
-    def measure(syntax: str) -> dict[str, Any]:
-        return child([sys.executable, __file__, "--ours", str(work), str(corpus), syntax], work)
+    def measure(variant: str) -> dict[str, Any]:
+        return child([sys.executable, __file__, "--ours", str(work), str(corpus), variant], work)
 
     for times in map(int, asked.times.split(",")):
         shutil.rmtree(corpus, ignore_errors=True)
         copy(asked.folders, corpus, times)
-        found = measure("off")
+        found = measure("plain")
         costs.append((math.log(found["bytes"]), math.log(show(f"smallcoder x{times}", found))))
         if times == 1:
-            show("smallcoder x1, with parsing", measure("python"))
+            show("smallcoder x1, with parsing", measure("parsing"))
+            show("smallcoder x1, everything", measure("everything"))
     if len(costs) > 1:
         exponent = (costs[-1][1] - costs[0][1]) / (costs[-1][0] - costs[0][0])
         print(f"CPU-seconds grow with the power {exponent:.3f} of the bytes")
     if asked.datatrove:
         shutil.rmtree(corpus)
         copy(asked.folders, corpus, 1, SAMPLE_BYTES / 2)
-        mine = measure("off")
-        del mine["seconds"]["decontaminated"]
+        mine = measure("like the peer")
         seconds = show("smallcoder, sample", mine)
         peer = Path(__file__).with_name("peers") / "curate_datatrove.py"
         theirs = child([asked.datatrove, str(peer), str(corpus), "OUT"], work)
         print(f"datatrove {mine['bytes'] / 1e6 / theirs['seconds']:.2f} MB/CPU-s, {theirs['records']} kept")
         print(f"    ratio {theirs['seconds'] / seconds:.1f}")
     shutil.rmtree(corpus)
+    shutil.rmtree(work / "first")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Run a recipe: make every stage that is missing, keep what is fresh, refuse what is stale, and write the report.
 
+Filters that store no documents are made in one pass with the stage that reads them (`Recipe.chains`); the manifest of
+each still names the digest of what it let through, so it makes no difference to anything that follows.
+
 Each stage is built in `NAME.partial` and renamed when its manifest is written (`core/manifest`). A killed run is
 started again with the same command: finished stages are kept, a resumable stage goes on from its own state, any
 other starts anew, and the outcome is the same as without the kill.
@@ -9,7 +12,7 @@ import errno
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,8 +33,11 @@ from smallcoder.core.manifest import (
     settle,
     write_json,
 )
-from smallcoder.core.recipe import Recipe, Step
+from smallcoder.core.recipe import DOCUMENTS, Recipe, Step
+from smallcoder.core.stage import Facts
 from smallcoder.core.usage import PeakMemory
+from smallcoder.data.engine import sift
+from smallcoder.data.filters import Link
 
 FULL_BYTES = 1 << 20
 
@@ -50,7 +56,7 @@ def inspect(recipe: Recipe, folder: Path) -> list[State]:
     """The state of every step of a recipe in its run folder, without running anything."""
     states: dict[str, State] = {}
     for step in recipe.steps:
-        manifest = read_manifest(folder / step.name)
+        manifest = _manifest_of(step, folder)
         unready = [source for source, _ in step.inputs.values() if states[source].status != "fresh"]
         if manifest is None:
             states[step.name] = State(step, "missing", (), None)
@@ -95,33 +101,59 @@ def run_recipe(
     again = recipe.dependents(rebuild)
     wanted = {recipe.step(only).name} if only else {step.name for step in recipe.steps}
     folder = runs / recipe.name
+    labels = {step.name: f"[{at}/{len(recipe.steps)}] {step.name}" for at, step in enumerate(recipe.steps, 1)}
     with lock(folder):
+        fresh = {state.step.name: state.manifest for state in inspect(recipe, folder) if state.status == "fresh"}
         made: dict[str, Manifest | None] = {}
-        for number, state in enumerate(inspect(recipe, folder), 1):
-            step = state.step
-            label = f"[{number}/{len(recipe.steps)}] {step.name}"
-            if step.name not in wanted:
-                made[step.name] = state.manifest if state.status == "fresh" else None
+        for chain in recipe.chains():
+            if wanted.isdisjoint(step.name for step in chain):
+                made |= {step.name: fresh.get(step.name) for step in chain}
                 continue
-            _require_inputs(step, made)
-            target = identity(step, made)
-            manifest = read_manifest(folder / step.name)
-            if manifest and step.name not in again:
-                _require_fresh(step, differences(manifest.identity, target))
-                console.print(f"{label}: fresh", style="dim", highlight=False)
+            _require_inputs(chain, made)
+            finished = _finished(chain, folder, made, again)
+            if len(finished) == len(chain):
+                for step in chain:
+                    console.print(f"{labels[step.name]}: fresh", style="dim", highlight=False)
             else:
-                console.print(f"{label}: {step.use}", style="bold", highlight=False)
-                manifest = _make(step, folder, target)
-                console.print(f"    {summary(manifest)}", highlight=False)
-            made[step.name] = manifest
-            again.discard(step.name)
+                for step in chain:
+                    together = f", in one pass with {step.inputs[DOCUMENTS][0]}" if step is not chain[0] else ""
+                    console.print(f"{labels[step.name]}: {step.use}{together}", style="bold", highlight=False)
+                finished = _make_all(chain, folder, made, again) if chain[1:] else _make(chain[0], folder, made)
+                for name, manifest in finished.items():
+                    which = f"{name}: " if chain[1:] else ""
+                    console.print(f"    {which}{summary(manifest)}", highlight=False)
+            made |= finished
+            again -= finished.keys()
     return folder
 
 
-def _require_inputs(step: Step, made: dict[str, Manifest | None]) -> None:
-    for source, _ in step.inputs.values():
-        if made[source] is None:
-            raise InputError(f"stage {step.name} needs {source}, which is not made yet", "run without --only first")
+def _require_inputs(chain: Sequence[Step], made: dict[str, Manifest | None]) -> None:
+    names = {step.name for step in chain}
+    for step in chain:
+        for source, _ in step.inputs.values():
+            if source not in names and made[source] is None:
+                raise InputError(f"stage {step.name} needs {source}, which is not made yet", "run without --only first")
+
+
+def _finished(
+    chain: Sequence[Step], folder: Path, made: dict[str, Manifest | None], again: set[str]
+) -> dict[str, Manifest]:
+    """The manifests of a chain's steps up to the first that must be made. Raises StaleError for a stale one."""
+    found: dict[str, Manifest] = {}
+    for step in chain:
+        manifest = _manifest_of(step, folder)
+        if manifest is None or step.name in again:
+            break
+        _require_fresh(step, differences(manifest.identity, identity(step, {**made, **found})))
+        found[step.name] = manifest
+    return found
+
+
+def _manifest_of(step: Step, folder: Path) -> Manifest | None:
+    """The manifest of a finished step; None also where it stored no documents and the recipe now wants them."""
+    manifest = read_manifest(folder / step.name)
+    lacks = manifest and step.store and DOCUMENTS in manifest.outputs and not (folder / step.name / DOCUMENTS).exists()
+    return None if lacks else manifest
 
 
 def _require_fresh(step: Step, changes: list[str]) -> None:
@@ -133,34 +165,83 @@ def _require_fresh(step: Step, changes: list[str]) -> None:
         )
 
 
-def _make(step: Step, folder: Path, target: dict[str, Any]) -> Manifest:
+def _make(step: Step, folder: Path, made: dict[str, Manifest | None]) -> dict[str, Manifest]:
+    target = identity(step, made)
     final, partial = folder / step.name, folder / f"{step.name}.partial"
     finished = _prepare(partial, target, step.stage.resumable)
     if finished:  # killed between writing the manifest and the rename
         settle(partial, final)
-        return finished
-    inputs = {role: folder / source / entry for role, (source, entry) in step.inputs.items()}
-    outside = step.stage.attribute("outside")
+        return {step.name: finished}
     started = time.monotonic()
     with DiskGuard(folder, step.name), PeakMemory() as memory:
-        facts = step.stage.run(step.config, inputs, partial)
+        facts = step.stage.run(step.config, _folders(step, folder), partial)
         outputs = digests(partial)
+    seconds = time.monotonic() - started
     with DiskGuard(folder, step.name):
-        manifest = Manifest(
-            stage=step.name,
-            use=step.use,
-            identity=target,
-            outputs=outputs,
-            facts=facts,
-            outside=outside(step.config) if outside else {},
-            config=step.config.model_dump(mode="json"),
-            inputs={role: f"{source}/{entry}" for role, (source, entry) in step.inputs.items()},
-            environment=environment(),
-            seconds=round(time.monotonic() - started, 3),
-            peak_memory_bytes=memory.bytes,
-        )
+        manifest = _written(step, target, outputs, facts, seconds=seconds, memory=memory.bytes)
         commit(partial, final, manifest)
-    return manifest
+    return {step.name: manifest}
+
+
+def _make_all(
+    chain: Sequence[Step], folder: Path, made: dict[str, Manifest | None], again: set[str]
+) -> dict[str, Manifest]:
+    """Make the steps of a chain in one pass. Of those that were fresh the old folder stays."""
+    partials = [folder / f"{step.name}.partial" for step in chain]
+    links, ready = [], []  # seconds that each filter took before the pass
+    with DiskGuard(folder, chain[-1].name), PeakMemory() as memory:
+        for step, partial in zip(chain, partials, strict=True):
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            inputs = _folders(step, folder)
+            started = time.monotonic()
+            given = inputs if step is chain[0] else {role: path for role, path in inputs.items() if role != DOCUMENTS}
+            links.append(Link(step.stage.attribute("as_filter")(step.config, given, partial), partial, step.store))
+            ready.append(time.monotonic() - started)
+        started = time.monotonic()
+        workers = max(getattr(step.config, "workers", 1) for step in chain)
+        sifted = sift(links, _folders(chain[0], folder)[DOCUMENTS], f"{chain[0].name} to {chain[-1].name}", workers)
+        passing = time.monotonic() - started
+    judging = sum(one.seconds for one in sifted)
+    finished: dict[str, Manifest] = {}
+    for step, partial, one, before in zip(chain, partials, sifted, ready, strict=True):
+        target = identity(step, {**made, **finished})
+        old = _manifest_of(step, folder)
+        if old and step.name not in again:
+            _require_fresh(step, differences(old.identity, target))
+            shutil.rmtree(partial)
+            finished[step.name] = old
+            continue
+        with DiskGuard(folder, step.name):
+            outputs = digests(partial) | ({DOCUMENTS: one.digest} if one.digest else {})
+            seconds = before + passing * one.seconds / judging
+            finished[step.name] = _written(step, target, outputs, one.facts, seconds=seconds, memory=memory.bytes)
+            commit(partial, folder / step.name, finished[step.name])
+    return finished
+
+
+def _folders(step: Step, folder: Path) -> dict[str, Path]:
+    return {role: folder / source / entry for role, (source, entry) in step.inputs.items()}
+
+
+def _written(
+    step: Step, target: dict[str, Any], outputs: dict[str, str], facts: Facts, *, seconds: float, memory: int
+) -> Manifest:
+    """The manifest of a step that was just made."""
+    outside = step.stage.attribute("outside")
+    return Manifest(
+        stage=step.name,
+        use=step.use,
+        identity=target,
+        outputs=dict(sorted(outputs.items())),
+        facts=facts,
+        outside=outside(step.config) if outside else {},
+        config=step.config.model_dump(mode="json"),
+        inputs={role: f"{source}/{entry}" for role, (source, entry) in step.inputs.items()},
+        environment=environment(),
+        seconds=round(seconds, 3),
+        peak_memory_bytes=memory,
+    )
 
 
 def _prepare(partial: Path, target: dict[str, Any], resumable: bool) -> Manifest | None:

@@ -16,7 +16,7 @@ from smallcoder.report.page import write_report
 from smallcoder.run import run_recipe
 from smallcoder.stages import STAGES
 
-DATA = ("docs", "licensed", "clean", "redacted", "assessed", "unique", "drills", "decontaminated", "split")
+DATA = ("docs", "licensed", "clean", "redacted", "assessed", "drills", "unique", "decontaminated", "split")
 
 
 def manifests(folder: Path) -> dict[str, Manifest]:

@@ -6,6 +6,7 @@ A stage module may define
     def run(config, inputs, out) -> Facts               # inputs: role -> folder; out: an existing folder to fill
     def expect(config, inputs) -> Size                  # optional: what `plan` shows before it has run
     def outside(config) -> dict[str, str]               # optional: versions of what is read from outside the run
+    def as_filter(config, inputs, out) -> Filter        # optional: it judges documents batch by batch (data/filters)
 
 Its top level imports nothing heavy (torch, numba, transformers): `run` does, so that `plan` and `--help` stay quick.
 """
@@ -62,10 +63,11 @@ class Stage:
     inputs: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     several: tuple[str, ...] = ()
+    whole: bool = False  # a filter that looks at all documents before it judges the first, so that they must be stored
     resumable: bool = False  # it keeps what it needs in `out/state` and goes on from there after a kill
 
     def attribute(self, name: str) -> Any:
-        """`Config`, `run`, `expect` or `outside` of the stage's module; None where it has no such thing."""
+        """`Config`, `run` or another of the names above of the stage's module; None where it has no such thing."""
         return getattr(import_module(self.module), name, None)
 
     @property

@@ -9,6 +9,7 @@ shard's footer holds that of its rows, so the digest of a folder costs no readin
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -104,40 +105,75 @@ class TableWriter:
         self.close()
 
 
-class Sieve:
-    """Splits records into a kept table and `dropped/`, and counts the retention table of the facts.
+@dataclass(frozen=True)
+class Split:
+    """The rows that a batch keeps, those it drops with the reason of each, and counts by reason ("kept" is one).
 
-    Every dropped row carries one reason word. Sizes are UTF-8 bytes of `measure`, the column that holds the text.
+    `bytes` are UTF-8 bytes of the column that holds the text.
+    """
+
+    kept: pa.RecordBatch
+    dropped: pa.RecordBatch | None
+    records: Counter[str]
+    bytes: Counter[str]
+
+
+def split(batch: pa.RecordBatch, reasons: Sequence[str | None], measure: str = "text") -> Split:
+    """Keep the rows whose reason is None, drop the others. len(reasons) == batch.num_rows."""
+    assert len(reasons) == batch.num_rows
+    records: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    lengths = pc.call_function("binary_length", [batch.column(measure)]).to_pylist()
+    for reason, length in zip(reasons, lengths, strict=True):
+        records[reason or "kept"] += 1
+        sizes[reason or "kept"] += length or 0
+    column = pa.array(reasons, pa.string())
+    if column.null_count == len(column):  # nothing need be copied
+        return Split(batch, None, records, sizes)
+    dropped = batch.append_column("reason", column).filter(column.is_valid())
+    return Split(batch.filter(column.is_null()), dropped, records, sizes)
+
+
+class Sieve:
+    """Writes what is kept of records and, in `dropped/`, what is not; counts the retention table of the facts.
+
+    Every dropped row carries one reason word. Without `store` what is kept is only counted.
     """
 
     def __init__(
-        self, out: Path, schema: pa.Schema, kept: str = "documents", measure: str = "text", part: str = "part"
+        self,
+        out: Path,
+        schema: pa.Schema,
+        *,
+        kept: str = "documents",
+        measure: str = "text",
+        part: str = "part",
+        store: bool = True,
     ) -> None:
-        self._kept = TableWriter(out / kept, schema, part=part)
+        self._kept = TableWriter(out / kept, schema, part=part) if store else None
         self._dropped = TableWriter(out / "dropped", with_reason(schema), part=part)
         self._measure = measure
         self._records: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
     def put(self, batch: pa.RecordBatch, reasons: Sequence[str | None]) -> pa.RecordBatch:
-        """Keep and return the rows whose reason is None, drop the others. len(reasons) == batch.num_rows."""
-        assert len(reasons) == batch.num_rows
-        sizes = pc.call_function("binary_length", [batch.column(self._measure)])
-        for reason, size in zip(reasons, sizes.to_pylist(), strict=True):
-            self._records[reason or "kept"] += 1
-            self._bytes[reason or "kept"] += size or 0
-        kept = batch
-        column = pa.array(reasons, pa.string())
-        if column.null_count < len(column):  # else nothing need be copied
-            kept = batch.filter(column.is_null())
-            self._dropped.write(batch.append_column("reason", column).filter(column.is_valid()))
-        self._kept.write(kept)
-        return kept
+        """Keep and return the rows whose reason is None, drop the others."""
+        found = split(batch, reasons, self._measure)
+        self.take(found)
+        return found.kept
+
+    def take(self, found: Split) -> None:
+        """Write and count what was split before."""
+        self._records.update(found.records)
+        self._bytes.update(found.bytes)
+        if found.dropped is not None:
+            self._dropped.write(found.dropped)
+        if self._kept:
+            self._kept.write(found.kept)
 
     def close(self) -> dict[str, Any]:
-        """Finish both tables and return the retention facts. Raises EmptyError if nothing was kept."""
-        self._kept.close()
-        self._dropped.close()
+        """Finish the tables and return the retention facts. Raises EmptyError if nothing was kept."""
+        self._close()
         facts = self.facts()
         require_kept(facts)
         return facts
@@ -157,7 +193,11 @@ class Sieve:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._kept.close()
+        self._close()
+
+    def _close(self) -> None:
+        if self._kept:
+            self._kept.close()
         self._dropped.close()
 
 

@@ -16,6 +16,7 @@ Not here: licences, statistical and learned quality, personal data, natural lang
 execution check needs a sandbox, which this part must not import.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -26,12 +27,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from smallcoder.core.errors import InputError
 from smallcoder.core.stage import Facts, Inputs, Size, run_only
 from smallcoder.core.tables import TableWriter, read_batches
 from smallcoder.data import rules
 from smallcoder.data.buckets import BUCKETS, Thresholds, read_thresholds
 from smallcoder.data.distributions import Distributions
-from smallcoder.data.engine import BATCH, Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import BATCH, Filter, Judged
 from smallcoder.data.lexicon import kind
 from smallcoder.data.signals import NAMES, measure
 
@@ -71,18 +74,23 @@ class Config(rules.Limits):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents, out/dropped, out/signals and out/repositories. Raises InputError for wrong thresholds."""
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "assess", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter. Raises InputError where there is no table in which to count the files of repositories."""
     thresholds = read_thresholds(config.thresholds, NAMES)
-    judged = partial(judge, config, thresholds, _files(inputs["documents"]))
-    facts, _ = sift(
-        judged,
-        inputs["documents"],
-        out,
-        "assess",
-        workers=config.workers,
-        processes=True,
-        side=("signals", SIGNALS),
-    )
-    return {**facts, "thresholds": thresholds.facts(), **_summarize(out / "signals", out / "repositories")}
+    counted = inputs.get("repositories", inputs.get("documents"))
+    if counted is None:
+        raise InputError(
+            "assess counts the files of repositories before it judges, and the documents it is given are not stored",
+            'name in `from` a stored table to count in, such as repositories = "docs/documents"',
+        )
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        return {**retention, "thresholds": thresholds.facts(), **_summarize(out / "signals", out / "repositories")}
+
+    return Filter(partial(judge, config, thresholds, _files(counted)), facts, ("signals", SIGNALS))
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

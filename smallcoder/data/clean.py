@@ -24,7 +24,8 @@ import pyarrow.compute as pc
 
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data import lexicon as lx
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 
 CONTROLS = bytes([code for code in range(32) if code not in b"\t\n"] + [127])
 # The same, C1 controls, zero-width marks, and the bidirectional controls of CVE-2021-42574.
@@ -59,8 +60,16 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents; what is empty once clean goes to out/dropped. `bytes_in` of the facts is before."""
-    facts, counts = sift(judge, inputs["documents"], out, "clean", workers=config.workers, processes=True)
-    return {**facts, "bytes_in": counts["bytes_in"], "repaired": counts["repaired"]}
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "clean", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        return {**retention, "bytes_in": counts["bytes_in"], "repaired": counts["repaired"]}
+
+    return Filter(judge, facts)
 
 
 def judge(batch: pa.RecordBatch) -> Judged:

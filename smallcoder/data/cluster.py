@@ -13,17 +13,15 @@ pages and histories; training and embedding; everything after curation.
 """
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
 from smallcoder.core.errors import InputError, SmallcoderError
 from smallcoder.core.progress import track
-from smallcoder.core.tables import require_kept
-from smallcoder.data.judged import Judged, Outputs, Side
+from smallcoder.data.filters import Link, Outputs, Result, judges, pass_through, places
 from smallcoder.data.tasks import Task, tasks
 
 T = TypeVar("T")
@@ -58,31 +56,34 @@ def connected() -> bool:
     return _connected
 
 
-def sift(
-    judge: Callable[[int, pa.RecordBatch], Judged],
-    source: Path,
-    out: Path,
-    title: str,
-    *,
-    side: Side | None = None,
-    processes: bool = False,
-) -> tuple[dict[str, Any], Counter[str]]:
-    """`engine.sift_rows` over the cluster. The first shards, `part-00000`, are empty: there may be no task at all."""
+def sift(chain: Sequence[Link], source: Path, title: str) -> list[Result]:
+    """`engine.sift` over the cluster. The first shards, `part-00000`, are empty: there may be no task at all."""
+    where, through = places(chain), partial(pass_through, judges(chain))
 
-    def one(task: Task) -> tuple[dict[str, Any], Counter[str]]:
-        with Outputs(out, side, part=part(task.number)) as outputs:
-            for row, batch in task.batches():
-                outputs.put(judge(row, batch))
-            return outputs.facts(), outputs.counts
+    def one(task: Task) -> list[Result]:
+        with ExitStack() as stack:
+            outputs = [stack.enter_context(Outputs(place, part(task.number))) for place in where]
+            for numbered in task.batches():
+                for output, passed in zip(outputs, through(numbered), strict=False):
+                    output.put(passed)
+        return [output.result() for output in outputs]
 
-    with Outputs(out, side) as empty:
-        total, counts = empty.facts(), empty.counts
-    for _, (facts, counted) in track(spread(one, tasks(source), processes), title, unit="tasks"):
-        counts.update(counted)
-        add(total, facts)
-    total["dropped"] = dict(sorted(total["dropped"].items()))
-    require_kept(total)
-    return total, counts
+    totals = []
+    for place in where:
+        with Outputs(place) as empty:
+            totals.append(empty.result())
+    processes = all(link.filter.processes for link in chain)
+    for _, results in track(spread(one, tasks(source), processes), title, unit="tasks"):
+        totals = [_sum(total, result) for total, result in zip(totals, results, strict=True)]
+    for total in totals:
+        total.retention["dropped"] = dict(sorted(total.retention["dropped"].items()))
+    return totals
+
+
+def _sum(total: Result, more: Result) -> Result:
+    add(total.retention, more.retention)
+    total.counts.update(more.counts)
+    return total._replace(digest=total.digest + more.digest, seconds=total.seconds + more.seconds)
 
 
 def part(number: int) -> str:

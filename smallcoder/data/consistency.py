@@ -32,8 +32,8 @@ from smallcoder.core.progress import track
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.core.tables import read_batches
 from smallcoder.data.agreement import FEATURES, features, rarities, words_of
-from smallcoder.data.engine import sift
-from smallcoder.data.judged import BATCH, Judged
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import BATCH, Filter, Judged
 from smallcoder.data.pairs import Pair, pairs
 from smallcoder.data.quality.classifier import PARTS, parts
 from smallcoder.data.quality.measure import at, curve, operating_point
@@ -97,8 +97,12 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
 
     Raises EmptyError where a part of the judged pairs lacks consistent or other ones.
     """
-    _labels.cache_clear()
-    _model.cache_clear()
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "consistency", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter, with the classifier trained and in out/classifier."""
+    _forget()
     rows = _labelled(config, inputs)
     sides = parts(Counter(row.repo for row in rows), config.heldout_share, config.seed)
     split = {part: [row for row in rows if sides.get(row.repo, PARTS[0]) == part] for part in PARTS}
@@ -115,24 +119,30 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     model = replace(model, threshold=threshold)
     (out / "classifier").mkdir()
     (out / "classifier" / MODEL).write_text(json.dumps({"features": FEATURES, **asdict(model)}, sort_keys=True) + "\n")
-    judging = partial(judge, config, out / "classifier", inputs["scores"])
-    facts, counts = sift(judging, inputs["documents"], out, "consistency", workers=config.workers, processes=True)
-    _labels.cache_clear()
-    _model.cache_clear()
-    measured, shape = at(threshold, found["measure"], truth["measure"]), curve(found["measure"], truth["measure"])
-    return {
-        **facts,
+    shape = curve(found["measure"], truth["measure"])
+    told = {
         "rows": {
             part: {"consistent": int(good.sum()), "inconsistent": int((~good).sum())} for part, good in truth.items()
         },
         "threshold": threshold,
-        **measured,
+        **at(threshold, found["measure"], truth["measure"]),
         "consistent_share": float(truth["measure"].mean()),
         "average_precision": shape.average_precision,
         "curve": shape.facts(),
-        "by_judge": counts["by_judge"],
         "weights": dict(zip(FEATURES, model.weights, strict=True)),
     }
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        _forget()
+        return {**retention, **told, "by_judge": counts["by_judge"]}
+
+    return Filter(partial(judge, config, out / "classifier", inputs["scores"]), facts)
+
+
+def _forget() -> None:
+    """What is cached is named by folders, which a later run may fill anew."""
+    _labels.cache_clear()
+    _model.cache_clear()
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -1,4 +1,4 @@
-"""How curation runs: an ordered parallel map, `spread`, and `sift`, which runs a filter over a table.
+"""How curation runs: an ordered parallel map, `spread`, and `sift`, which runs filters over a table.
 
 The only place where curation meets threads and processes; those of a cluster are in `cluster`. Threads suit kernels and
 file reads, which let go of the interpreter lock; processes suit pure Python. Results come back in the order of the
@@ -7,65 +7,76 @@ number.
 """
 
 import multiprocessing
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
+from smallcoder.core.digest import hexadecimal
 from smallcoder.core.progress import track
+from smallcoder.core.stage import Facts
 from smallcoder.core.tables import read_batches, require_kept
 from smallcoder.data import cluster
-from smallcoder.data.judged import BATCH, Judged, Outputs, Side
-from smallcoder.data.tasks import tasks
+from smallcoder.data.filters import BATCH, Filter, Link, Outputs, judges, pass_through, places
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def sift(
-    judge: Callable[[pa.RecordBatch], Judged],
-    source: Path,
-    out: Path,
-    title: str,
-    *,
-    workers: int = 1,
-    processes: bool = False,
-    side: Side | None = None,
-) -> tuple[dict[str, Any], Counter[str]]:
-    """Run a filter over a table of documents into out/documents and out/dropped; the retention facts and the counts.
+@dataclass(frozen=True)
+class Sifted:
+    """What a link of a chain did: its stage's facts, the digest of the documents it kept where none are stored, and the
+    seconds that went into its filter.
+    """
 
-    `judge` must depend on nothing but the batch's rows, each row alone. With `processes` it must pickle: a module-level
-    function or a `partial` of one. `side` is the table of its own that it writes. Raises EmptyError where nothing is
-    kept.
+    facts: Facts
+    digest: str | None
+    seconds: float
+
+
+def run_filter(filter: Filter, source: Path, out: Path, title: str, workers: int = 1) -> Facts:
+    """A stage that is one filter: from a table of documents to out/documents and out/dropped, and the stage's facts."""
+    return sift([Link(filter, out)], source, title, workers)[0].facts
+
+
+def sift(chain: Sequence[Link], source: Path, title: str, workers: int = 1) -> list[Sifted]:
+    """Run filters over a table of documents in one pass: what the first keeps of a batch goes to the second.
+
+    They work by processes where that suits all of them, else by threads. Raises EmptyError where one keeps nothing.
     """
     if cluster.connected():
-        return cluster.sift(lambda _, batch: judge(batch), source, out, title, side=side, processes=processes)
-    judged = parallel_map(judge, read_batches(source, batch_rows=BATCH), workers, processes)
-    with Outputs(out, side) as outputs:
-        for _, found in track(judged, title, unit="batches"):
-            outputs.put(found)
-    facts = outputs.facts()
-    require_kept(facts)
-    return facts, outputs.counts
+        results = cluster.sift(chain, source, title)
+    else:
+        through = partial(pass_through, judges(chain))
+        processes = all(link.filter.processes for link in chain)
+        passing = parallel_map(through, _numbered(source), workers, processes)
+        with ExitStack() as stack:
+            outputs = [stack.enter_context(Outputs(place)) for place in places(chain)]
+            for _, passed in track(passing, title, unit="batches"):
+                for output, one in zip(outputs, passed, strict=False):
+                    output.put(one)
+        results = [output.result() for output in outputs]
+    found = []
+    for link, result in zip(chain, results, strict=True):
+        require_kept(result.retention)
+        facts = link.filter.facts(result.retention, result.counts)
+        found.append(Sifted(facts, None if link.store else hexadecimal(result.digest), result.seconds))
+    return found
 
 
-def sift_rows(judge: Callable[[int, pa.RecordBatch], Judged], source: Path, out: Path, title: str) -> dict[str, Any]:
-    """`sift` for what is decided row by row beforehand: `judge` also gets the number in the table of a batch's first
-    row, and must pickle small. The retention facts.
-    """
-    if cluster.connected():
-        return cluster.sift(judge, source, out, title)[0]
-    batches = (numbered for task in tasks(source) for numbered in task.batches())
-    with Outputs(out, None) as outputs:
-        for row, batch in track(batches, title, unit="batches"):
-            outputs.put(judge(row, batch))
-    facts = outputs.facts()
-    require_kept(facts)
-    return facts
+def _numbered(source: Path) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The batches of a table, each after the number of its first row."""
+    row = 0
+    for batch in read_batches(source, batch_rows=BATCH):
+        yield row, batch
+        row += batch.num_rows
 
 
 def spread(function: Callable[[T], R], items: Sequence[T], workers: int = 1) -> Iterator[tuple[T, R]]:

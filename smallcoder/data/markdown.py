@@ -35,7 +35,8 @@ from pydantic import Field
 
 from smallcoder.core.records import SCORE
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 
 FULL_CODE, FULL_WORDS, FREE_LINKS, FEW_WORDS = 0.15, 0.16, 0.3, 10
 
@@ -66,10 +67,16 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents, out/dropped and out/scores. `markdown` of the facts: how many documents were judged."""
-    judging, source = partial(judge, config), inputs["documents"]
-    side = ("scores", SCORE)
-    facts, counts = sift(judging, source, out, "markdown", workers=config.workers, processes=True, side=side)
-    return {**facts, "markdown": counts["markdown"]}
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "markdown", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        return {**retention, "markdown": counts["markdown"]}
+
+    return Filter(partial(judge, config), facts, ("scores", SCORE))
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -24,7 +24,8 @@ from pydantic import Field
 from smallcoder.core.errors import InputError
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data.comments import comments
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 
 # Documents that are prose as a whole. A document of no known language is taken for prose too.
 PROSE = frozenset(
@@ -79,13 +80,20 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     Facts besides the retention: `natural`, records and bytes by language of all that was judged, and `judged`, how many
     were by their text, by their comments, or not (too little text, or a kind that is not looked at).
     """
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "language", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
     import pycld2
 
     known = {CODES.get(code, code) for _, code in pycld2.LANGUAGES} - {UNKNOWN}
     if unknown := sorted(set(config.natural) - known):
         raise InputError(f"there is no language {unknown[0]!r}", "use ISO 639-1 codes such as en, de, zh")
-    judging = partial(judge, config)
-    facts, counts = sift(judging, inputs["documents"], out, "language", workers=config.workers, processes=True)
+    return Filter(partial(judge, config), _facts)
+
+
+def _facts(retention: Facts, counts: Counter[str]) -> Facts:
     languages: dict[str, dict[str, int]] = {}
     for key in sorted(counts):
         kind, _, language = key.partition(" ")
@@ -94,7 +102,7 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     judged = {key: counts[key] for key in ("text", "comments", "too_little", "not_looked_at")}
     most = sorted(languages, key=lambda language: (-languages[language]["records"], language))[:NAMED]
     headline = ", ".join(f"{language} {languages[language]['records']:,}" for language in most)
-    return {**facts, "headline": headline or "no file with enough words", "natural": languages, "judged": judged}
+    return {**retention, "headline": headline or "no file with enough words", "natural": languages, "judged": judged}
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -34,7 +34,8 @@ from pydantic import Field
 from smallcoder.core.records import DOCUMENT, SPAN, record_id
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data.comments import DOUBLE, SINGLE, TRIPLE
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.language import programming_language
 from smallcoder.data.read.files import writable
 
@@ -106,14 +107,18 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     Facts besides the retention: `notebooks` that were read, `languages` of those that became scripts, and `cells`, how
     many code, Markdown and empty ones there were and how many outputs were kept, cut and dropped.
     """
-    side = ("spans", SPAN) if config.form == "cells" else None
-    judging = partial(judge, config)
-    title = "notebooks"
-    source, workers = inputs["documents"], config.workers
-    facts, counts = sift(judging, source, out, title, workers=workers, processes=True, side=side)
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "notebooks", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
+    return Filter(partial(judge, config), _facts, ("spans", SPAN) if config.form == "cells" else None)
+
+
+def _facts(retention: Facts, counts: Counter[str]) -> Facts:
     languages = {key.split()[1]: counts[key] for key in sorted(counts) if key.startswith("language ")}
     cells = {name: counts[name] for name in ("code", "markdown", "empty", "output", "output_cut", "output_dropped")}
-    return {**facts, "notebooks": counts["notebooks"], "languages": languages, "cells": cells}
+    return {**retention, "notebooks": counts["notebooks"], "languages": languages, "cells": cells}
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

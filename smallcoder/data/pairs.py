@@ -25,7 +25,8 @@ from smallcoder.core.records import DOCUMENT, record_id
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.core.tables import Sieve, read_batches
 from smallcoder.data.comments import BY_LANGUAGE, DEEPEST, spans
-from smallcoder.data.engine import BATCH, parallel_map
+from smallcoder.data.engine import parallel_map
+from smallcoder.data.filters import BATCH
 
 ANNOTATION = re.compile(r"\b(?:TODO|BUG|FIXME|XXX|HACK)\b")
 FUNCTION = re.compile(r"[ \t]*(?:async )?def ")

@@ -42,7 +42,8 @@ from smallcoder.core.errors import InputError
 from smallcoder.core.recipe import nearest
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
 from smallcoder.core.tables import read_batches
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.licenses.expressions import normal_form
 from smallcoder.data.licenses.policy import Policy, load_policy, read_toml
 
@@ -98,6 +99,11 @@ class Standing:
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. Raises InputError for a wrong registry, or a source that it does not name."""
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "provenance")
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter, with the data sets of all documents weighed."""
     registry = load_registry(config.registry)
     standings = ancestry(registry, load_policy(config.policy))
     measured = _measure(inputs["documents"])
@@ -108,7 +114,6 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
         sizes[names[source]] += size
     verdicts = choose(registry, standings, sizes)
     reasons = {source: verdicts[name].reason for source, name in names.items()}
-    facts, _ = sift(partial(judge, reasons), inputs["documents"], out, "provenance")
     rows = [
         {
             "name": name,
@@ -123,7 +128,8 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     ]
     saved = sum(sizes[name] for name in verdicts if verdicts[name].reason == "same_origin")
     share = saved / max(sizes.total(), 1)
-    return {**facts, "datasets": rows, "families": families(verdicts, sizes), "saved": {"bytes": saved, "share": share}}
+    told = {"datasets": rows, "families": families(verdicts, sizes), "saved": {"bytes": saved, "share": share}}
+    return Filter(partial(judge, reasons), lambda facts, counts: {**facts, **told})
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from smallcoder.core.errors import InputError
 from smallcoder.core.tables import read_shard, shards
-from smallcoder.data.judged import BATCH
+from smallcoder.data.filters import BATCH
 
 BYTES, ROWS = 64 << 20, 1 << 16  # of Arrow data and of records: a task ends at either
 

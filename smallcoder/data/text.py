@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 from smallcoder.core.errors import InputError
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.core.tables import read_batches
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.kinds import address, domain, domains, kind, kinds, math_sources
 from smallcoder.data.natural import PROSE
 from smallcoder.data.references import without_references
@@ -48,15 +49,22 @@ def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     of these bytes; `references`, how many went by what they were and the `characters` of all; `text`, the number of
     documents that are text, and of these `addressed`, those with a URL.
     """
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "text", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
     for asked, known in ((config.kinds, kinds()), (config.domains, domains())):
         if unknown := sorted(set(asked) - set(known)):
             raise InputError(f"there is no kind or domain {unknown[0]!r}", f"choose from {', '.join(known)}")
     _pages.cache_clear()  # a folder may hold other pages than when this process last read it
-    judging = partial(judge, config, inputs.get("math"))
-    facts, counts = sift(judging, inputs["documents"], out, "text", workers=config.workers, processes=True)
+    return Filter(partial(judge, config, inputs.get("math")), _facts)
+
+
+def _facts(retention: Facts, counts: Counter[str]) -> Facts:
     references = {name: counts[name] for name in ("image", "link", "placeholder", "characters")}
     return {
-        **facts,
+        **retention,
         "bytes_in": counts["bytes_in"],
         "text": counts["text"],
         "addressed": counts["addressed"],

@@ -28,7 +28,8 @@ from pydantic import Field
 
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data.comments import comments
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.natural import PROSE
 
 WEIGHTS = {"vulgar": 1, "severe": 3}
@@ -47,9 +48,12 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. `with_words`: documents that hold any word of the table, dropped or not."""
-    judged = partial(judge, config)
-    facts, counts = sift(judged, inputs["documents"], out, "toxic", workers=config.workers, processes=True)
-    return {**facts, "with_words": counts["with_words"]}
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "toxic", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
+    return Filter(partial(judge, config), lambda facts, counts: {**facts, "with_words": counts["with_words"]})
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

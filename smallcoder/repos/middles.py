@@ -14,7 +14,8 @@ from smallcoder.core.progress import track
 from smallcoder.core.records import SPAN
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.core.tables import TableWriter, read_batches
-from smallcoder.data.engine import BATCH, parallel_map
+from smallcoder.data.engine import parallel_map
+from smallcoder.data.filters import BATCH
 
 
 class Config(StageConfig):

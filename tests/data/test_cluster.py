@@ -13,9 +13,10 @@ import pytest
 from smallcoder.core import tables
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.records import DOCUMENT, SCORE, record_id
-from smallcoder.core.tables import TableWriter, read_batches, read_table, table_digest
-from smallcoder.data import assess, cluster, dedup, engine, natural, tasks
+from smallcoder.core.tables import TableWriter, folder_digest, read_batches, read_table, table_digest
+from smallcoder.data import assess, clean, cluster, dedup, engine, natural, tasks
 from smallcoder.data.dedup import near
+from smallcoder.data.filters import Filter, Judged, Link
 from smallcoder.data.quality import composite
 from smallcoder.data.read import stage as read
 from tests.data.texts import edited
@@ -92,6 +93,23 @@ def test_filters(source, both, tmp_path):
         assert spread == alone
 
 
+def test_filters_in_one_pass(source, two_workers, tmp_path, monkeypatch):
+    monkeypatch.setattr(tasks, "BYTES", 4000)
+    found = []
+    for connected in (True, False):
+        monkeypatch.setattr(cluster, "_connected", connected)
+        out, links = tmp_path / str(connected), []
+        for stage, settings, store in ((dedup, {}, False), (clean, {}, False), (assess, {"keep": "medium"}, True)):
+            folder = out / stage.__name__.rpartition(".")[2]
+            folder.mkdir(parents=True)
+            links.append(Link(stage.as_filter(stage.Config(**settings), {"documents": source}, folder), folder, store))
+        sifted = engine.sift(links, source, "all")
+        facts = [{name: fact for name, fact in one.facts.items() if name not in COMPARED} for one in sifted]
+        tables = {str(table.relative_to(out)): folder_digest(table) for table in sorted(out.glob("*/*"))}
+        found.append((facts, [one.digest for one in sifted], tables))
+    assert found[0] == found[1]
+
+
 def test_near_duplicates(both, tmp_path, monkeypatch):
     monkeypatch.setattr(near, "SLICE", 60)
     rng = random.Random(0)
@@ -138,11 +156,11 @@ def test_errors_cross_the_cluster_as_they_are(source, two_workers, tmp_path):
         raise InputError("no such thing", "mend it")
 
     with pytest.raises(InputError, match="no such thing"):
-        engine.sift(refuse, source, tmp_path / "refused", "refuse")
+        engine.run_filter(Filter(refuse), source, tmp_path / "refused", "refuse")
 
     def drop(batch):
-        return engine.Judged(batch, ["unwanted"] * batch.num_rows)
+        return Judged(batch, ["unwanted"] * batch.num_rows)
 
     with pytest.raises(EmptyError, match="600"):
-        engine.sift(drop, source, tmp_path / "dropped", "drop")
+        engine.run_filter(Filter(drop), source, tmp_path / "dropped", "drop")
     assert read_table(tmp_path / "dropped" / "dropped", ["reason"]).num_rows == 600

@@ -88,17 +88,18 @@ def test_a_sketch_seldom_misses_a_pair_at_the_threshold() -> None:
 def test_columns_come_back_and_leave_nothing(tmp_path) -> None:
     parts = [np.arange(at, dtype=np.uint64) for at in (3, 0, 100_000)]
     whole = np.concatenate(parts)
-    with State(tmp_path / "state") as state:
-        for part in parts:
-            state.append("column", part)
-        for at in (50_000, 0):  # a later place may be written first
-            state.put("placed", whole[at : at + 50_000].reshape(-1, 2), at // 2)
-        for name, end in (("column", None), ("placed", 100_000)):
-            assert (state.column(name, np.uint64) == whole[:end]).all()
-        assert (state.column("column", np.uint64, 2, 5) == whole[2:5]).all()
-        mapped = state.mapped("column", np.uint64)
-        total = mapped.array.sum()
-        mapped.release()
-        assert mapped.array.sum() == total == whole.sum()
-        state.mapped("nothing", np.uint64).release()
+    state = State(tmp_path / "state")
+    for part in parts:
+        state.append("column", part)
+    for at in (50_000, 0):  # a later place may be written first
+        state.put("placed", whole[at : at + 50_000].reshape(-1, 2), at // 2)
+    for name, end in (("column", None), ("placed", 100_000)):
+        assert (state.column(name, np.uint64) == whole[:end]).all()
+    assert (state.column("column", np.uint64, 2, 5) == whole[2:5]).all()
+    mapped = state.mapped("column", np.uint64)
+    total = mapped.array.sum()
+    mapped.release()
+    assert mapped.array.sum() == total == whole.sum()
+    state.mapped("nothing", np.uint64).release()
+    state.remove()
     assert not list(tmp_path.iterdir())

@@ -14,7 +14,8 @@ from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.core.tables import TableWriter, read_batches
 from smallcoder.data.decontaminate.meaning import MEANING, Meaning
 from smallcoder.data.decontaminate.passages import CODE, Array, Problem, View, read, views
-from smallcoder.data.engine import BATCH, Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import BATCH, Filter, Judged
 
 HIT = pa.schema(
     [
@@ -41,21 +42,28 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents, out/dropped and out/hits, one row for each problem found in each document that is dropped."""
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "decontaminate", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter, with the problems indexed."""
     problems = read(inputs["problems"])
     searched = views(problems)
     meaning = Meaning(inputs["model"], problems, config.cosine) if "model" in inputs else None
-    judge = partial(_judge, searched=searched, meaning=meaning)
-    facts, _ = sift(judge, inputs["documents"], out, "decontaminate", workers=config.workers)
-    if meaning:
-        meaning.least -= ROUNDING
-    grams = {view.how: len(view.index.hashes) for view in searched}
-    return {
-        **facts,
-        "problems": len(problems),
-        "problem_grams": sum(grams.values()),
-        "grams": grams,
-        **_report(out, problems, partial(hits, searched=searched, meaning=meaning), config.cosine),
-    }
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        if meaning:
+            meaning.least -= ROUNDING
+        grams = {view.how: len(view.index.hashes) for view in searched}
+        return {
+            **retention,
+            "problems": len(problems),
+            "problem_grams": sum(grams.values()),
+            "grams": grams,
+            **_report(out, problems, partial(hits, searched=searched, meaning=meaning), config.cosine),
+        }
+
+    return Filter(partial(_judge, searched=searched, meaning=meaning), facts, processes=False)
 
 
 def _judge(batch: pa.RecordBatch, searched: list[View], meaning: Meaning | None) -> Judged:

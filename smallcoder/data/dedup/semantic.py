@@ -14,6 +14,7 @@ device or another version of torch can move a similarity across the threshold by
 are written there: the driver embeds and compares.
 """
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from itertools import pairwise
@@ -32,8 +33,8 @@ from smallcoder.core.tables import read_batches
 from smallcoder.data.dedup.choice import preferred
 from smallcoder.data.dedup.state import Array, Mapped, State
 from smallcoder.data.embedding import load_embedder, token_ids, unit_vectors
-from smallcoder.data.engine import BATCH, sift_rows
-from smallcoder.data.judged import Judged
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import BATCH, Filter, Judged
 
 EMBEDDED = 32  # documents the model sees at a time
 CELL = 1000  # documents
@@ -52,22 +53,31 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped, reason `semantic_duplicate`."""
-    source = inputs["documents"]
-    with State(out / "state") as state:
-        tokenizer, model = load_embedder(inputs["model"])
-        lengths = _tokenize(source, tokenizer, config.max_tokens, state)
-        ranks = np.empty(len(lengths), np.int64)
-        ranks[preferred(source, np.arange(len(lengths)))] = np.arange(len(lengths))
-        order = np.lexsort((ranks, lengths))
-        dimension = _embed(model, order, lengths, state)
-        vectors = state.mapped("vectors", np.float32)
-        cells = _cells(config, vectors, ranks[order], dimension)
-        dropped = np.zeros(len(lengths), bool)
-        dropped[order] = _duplicates(vectors, cells, ranks[order], dimension, config.cosine)
-        state.put("dropped", dropped)
-        facts = sift_rows(partial(judge, state), source, out, "semantic dedup")
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "semantic dedup")
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter, with all documents embedded and compared. Uses out/state."""
+    source, state = inputs["documents"], State(out / "state")
+    tokenizer, model = load_embedder(inputs["model"])
+    lengths = _tokenize(source, tokenizer, config.max_tokens, state)
+    ranks = np.empty(len(lengths), np.int64)
+    ranks[preferred(source, np.arange(len(lengths)))] = np.arange(len(lengths))
+    order = np.lexsort((ranks, lengths))
+    dimension = _embed(model, order, lengths, state)
+    vectors = state.mapped("vectors", np.float32)
+    cells = _cells(config, vectors, ranks[order], dimension)
+    dropped = np.zeros(len(lengths), bool)
+    dropped[order] = _duplicates(vectors, cells, ranks[order], dimension, config.cosine)
+    state.put("dropped", dropped)
     sizes = np.bincount(cells)
-    return {**facts, "cells": len(sizes), "largest_cell": int(sizes.max()), "dimension": dimension}
+    told = {"cells": len(sizes), "largest_cell": int(sizes.max()), "dimension": dimension}
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        state.remove()
+        return {**retention, **told}
+
+    return Filter(partial(judge, state), facts, processes=False, numbered=True)
 
 
 def judge(state: State, row: int, batch: pa.RecordBatch) -> Judged:

@@ -22,6 +22,7 @@ nor on `workers`, which are threads, nor on whether a cluster does the work. The
 bands, verify and write; the driver holds the 60 bytes a document, and each worker that joins a band 40.
 """
 
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from math import ceil, log, log1p
@@ -38,8 +39,8 @@ from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
 from smallcoder.data.dedup import measure, near
 from smallcoder.data.dedup.choice import choose
 from smallcoder.data.dedup.state import Array, State
-from smallcoder.data.engine import sift_rows, spread
-from smallcoder.data.judged import Judged
+from smallcoder.data.engine import run_filter, spread
+from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.tasks import Task, tasks
 
 RECALL = 0.99
@@ -68,19 +69,28 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped, reasons `exact_duplicate` and `near_duplicate`."""
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "dedup", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter, with the best of every group chosen. Uses out/state."""
     source = inputs["documents"]
-    plan = _plan(config)
-    with State(out / "state") as state:
-        scan(source, plan, state, config.workers)
-        nodes, count = distinct(state)
-        corpus = near.Corpus(source, plan, state, count, config.workers)
-        pairs = measure.sample(corpus)
-        roots, compared = near.groups(corpus, np.unique(pairs))
-        measured = measure.measure(corpus, pairs, config.jaccard, roots)
-        state.put("choices", choose(source, nodes, roots))
-        facts = sift_rows(partial(judge, state), source, out, "dedup")
+    plan, state = _plan(config), State(out / "state")
+    scan(source, plan, state, config.workers)
+    nodes, count = distinct(state)
+    corpus = near.Corpus(source, plan, state, count, config.workers)
+    pairs = measure.sample(corpus)
+    roots, compared = near.groups(corpus, np.unique(pairs))
+    measured = measure.measure(corpus, pairs, config.jaccard, roots)
+    state.put("choices", choose(source, nodes, roots))
     groups = int((np.bincount(roots) > 1).sum())
-    return {**facts, "bands": plan.bands, "rows": plan.rows, "near_groups": groups, **compared, "measured": measured}
+    told = {"bands": plan.bands, "rows": plan.rows, "near_groups": groups, **compared, "measured": measured}
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        state.remove()
+        return {**retention, **told}
+
+    return Filter(partial(judge, state), facts, processes=False, numbered=True)
 
 
 def judge(state: State, row: int, batch: pa.RecordBatch) -> Judged:

@@ -1,6 +1,6 @@
 """Columns of plain arrays in files, so that what a corpus makes need not be in memory.
 
-A column is written piece by piece, then read whole or mapped. The folder goes when the context ends. Mapped pages
+A column is written piece by piece, then read whole or mapped. The folder goes when it is removed. Mapped pages
 count as memory of the process until they are released, so who walks over a large column releases it now and then.
 """
 
@@ -8,8 +8,7 @@ import mmap
 import os
 import shutil
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -31,10 +30,11 @@ class Mapped:
 
 
 class State:
-    """Named columns in `folder`, which must not exist. Pickled it is the folder's name: others may read and put too."""
+    """Named columns in `folder`, which it makes. Pickled it is the folder's name: others may read and put too."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        folder.mkdir()
 
     def put(self, name: str, values: Array, row: int = 0) -> None:
         """Write values where the column has its row of that number; what nobody puts is zeros, as far as files reach.
@@ -63,11 +63,8 @@ class State:
                 return Mapped(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), dtype)
         return Mapped(mmap.mmap(-1, 8, access=mmap.ACCESS_READ), dtype)
 
-    def __enter__(self) -> Self:
-        self._folder.mkdir()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+    def remove(self) -> None:
+        """Delete the folder and all columns."""
         shutil.rmtree(self._folder)
 
 

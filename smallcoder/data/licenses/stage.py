@@ -26,7 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.licenses.declared import declared_license
 from smallcoder.data.licenses.expressions import all_of, normal_form
 from smallcoder.data.licenses.policy import Policy, load_policy
@@ -53,15 +54,23 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. Raises InputError for a wrong policy."""
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "licenses")
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
     policy = load_policy(config.policy)
-    facts, counts = sift(partial(judge, policy), inputs["documents"], out, "licenses", processes=True)
+    return Filter(partial(judge, policy), partial(_facts, config, policy))
+
+
+def _facts(config: Config, policy: Policy, retention: Facts, counts: Counter[str]) -> Facts:
     tables: dict[str, dict[str, dict[str, int]]] = defaultdict(lambda: defaultdict(dict))
     for key, count in counts.items():
         table, name, unit = key.split("\t")
         tables[table][name][unit] = count
     named = {*policy.repositories, *policy.sources}
     return {
-        **facts,
+        **retention,
         "policy": config.policy,
         "scanner": scanner() or NO_SCANNER,
         "licenses": {"kept": _largest(tables["kept"]), "dropped": _largest(tables["dropped"])},

@@ -38,7 +38,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from smallcoder.core.errors import InputError
 from smallcoder.core.recipe import nearest
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.quality.classifier import Classifier, load_classifier
 from smallcoder.data.quality.measure import figures
 from smallcoder.data.quality.scores import Scores, read_scores
@@ -95,13 +96,23 @@ class Plan:
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped, reasons `low_quality` and `unscored`; write the score into `quality`."""
-    try:
-        plan, workers = _plan(config, inputs), config.workers
-        facts, counts = sift(partial(judge, plan), inputs["documents"], out, "quality", workers=workers, processes=True)
-    finally:  # they are named by folders, which a later run may fill anew
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "quality", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
+
+    def forget() -> None:  # they are named by folders, which a later run may fill anew
         _scores.cache_clear()
         _classifier.cache_clear()
-    return {**facts, **_facts(plan, counts)}
+
+    def facts(retention: Facts, counts: Counter[str]) -> Facts:
+        forget()
+        return {**retention, **_facts(plan, counts)}
+
+    forget()
+    plan = _plan(config, inputs)
+    return Filter(partial(judge, plan), facts)
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -22,7 +22,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.data.engine import Judged, sift
+from smallcoder.data.engine import run_filter
+from smallcoder.data.filters import Filter, Judged
 
 
 class Config(StageConfig):
@@ -34,9 +35,12 @@ class Config(StageConfig):
 
 def run(config: Config, inputs: Inputs, out: Path) -> Facts:
     """Fill out/documents and out/dropped. `redacted` of the facts counts places by type, and the documents changed."""
-    judged = partial(judge, config)
-    facts, counts = sift(judged, inputs["documents"], out, "redact", workers=config.workers, processes=True)
-    return {**facts, "redacted": dict(sorted(counts.items()))}
+    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "redact", config.workers)
+
+
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """The stage as a filter."""
+    return Filter(partial(judge, config), lambda facts, counts: {**facts, "redacted": dict(sorted(counts.items()))})
 
 
 def expect(config: Config, inputs: dict[str, Size]) -> Size:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from smallcoder.core.records import DOCUMENT, record_id
 from smallcoder.core.tables import TableWriter, read_batches, table_digest
-from smallcoder.data.judged import BATCH
+from smallcoder.data.filters import BATCH
 
 ROUNDS = 3
 

@@ -18,6 +18,12 @@ from infilling import facts
 T95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # two-sided, for that many runs (Student 1908)
 
 
+def interval(values: list[float]) -> str:
+    """Their mean, with the t-interval of 95% where there are enough."""
+    half = T95[len(values)] * stdev(values) / sqrt(len(values)) if len(values) in T95 else 0.0
+    return f"{mean(values):+.4f}" + (f" ({mean(values) - half:+.4f} to {mean(values) + half:+.4f})" if half else "")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, nargs="+")
@@ -33,9 +39,7 @@ def main() -> None:
             f"loads {min(even):.2f} to {max(even):.2f} of an even share; "
             f"{dense['tokens_per_second']:,} and {mixture['tokens_per_second']:,} tokens/s"
         )
-    if len(saved) in T95:
-        half = T95[len(saved)] * stdev(saved) / sqrt(len(saved))
-        print(f"saved by the mixture: {mean(saved):+.4f} ({mean(saved) - half:+.4f} to {mean(saved) + half:+.4f})")
+    print(f"saved by the mixture: {interval(saved)}")
 
 
 if __name__ == "__main__":

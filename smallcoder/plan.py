@@ -48,6 +48,8 @@ def plan(recipe: Recipe, runs: Path) -> list[Row]:
         why = "; ".join(state.reasons)
         if not why and state.manifest:
             why = moved(step.stage.attribute("outside"), step.config, state.manifest)
+        if not step.store:
+            why = "; ".join(filter(None, [why, "not stored"]))
         sizes[step.name] = size
         rows.append(Row(step.name, step.use, state.status, why, size))
     return rows

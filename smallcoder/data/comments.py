@@ -1,8 +1,9 @@
 """The comments of source code, by a quick scanner that knows strings from comments and nothing else of a language.
 
 One regular expression a style of comments takes strings and comments in one sweep; strings are thrown away, except
-Python's triple-quoted ones at the start of a line, which are taken for docstrings. About 100 MB a CPU-second. It found
-all 9,236 comments that Python's own tokenizer finds in 300 installed files, and one line that is none.
+Python's triple-quoted ones at the start of a line, which are taken for docstrings. 110 to 180 MB a CPU-second where all begin
+with characters of their own (`re` looks for these alone then), 90 elsewhere. It found all 9,236 comments that Python's
+own tokenizer finds in 300 installed files, and one line that is none.
 
 It does not parse. Quotes inside a regular-expression literal, a heredoc, a nested block comment or an apostrophe in the
 text of a shell script can hide a comment or show a string as one, mostly to the end of the line; triple-quoted
@@ -28,7 +29,7 @@ def _block(opening: str, closing: str) -> str:
     return rf"{opening}.*?(?:{closing}|\Z)"
 
 
-SLASHES, STARS, HASH = _line("//"), _block(r"/\*", r"\*/"), _line(r"(?<![^\s;])#")
+SLASHES, STARS, HASH = _line("//"), _block(r"/\*", r"\*/"), _line(r"#(?<![^\s;]#)")
 DASHES, BRACES, PARENS = _line("--"), _block(r"\{-", r"-\}"), _block(r"\(\*", r"\*\)")
 C = (DOUBLE, SINGLE), (SLASHES, STARS)
 SCRIPT = (DOUBLE, SINGLE), (HASH,)
@@ -45,7 +46,7 @@ STYLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "kotlin scala swift groovy": ((TRIPLE, DOUBLE, CHARACTER), (SLASHES, STARS)),
     "php hcl thrift jsonnet": ((DOUBLE, SINGLE), (SLASHES, STARS, HASH)),
     "css": ((DOUBLE, SINGLE), (STARS,)),
-    "scss less stylus sass": ((DOUBLE, SINGLE), (STARS, _line("(?<![:/])//"))),
+    "scss less stylus sass": ((DOUBLE, SINGLE), (STARS, _line("//(?<![:/]//)"))),
     "shell fish makefile dockerfile yaml awk tcl robotframework gherkin cmake r nginx puppet crystal meson ninja just "
     "bitbake stan gdscript": SCRIPT,
     "perl raku": ((DOUBLE, SINGLE), (_block(r"^=[a-z]+\b", r"^=cut\b"), HASH)),
@@ -107,7 +108,7 @@ def spans(text: str, lang: str) -> Iterator[tuple[int, int]]:
     documented = lang in DOCSTRINGS
     for match in _pattern(lang).finditer(text):
         start = match.start()
-        if match["comment"] is None:
+        if match.lastindex is None:
             if documented and match[0][:3] in {'"""', "'''"} and _starts_line(text, start):
                 yield match.span()
         elif start or not text.startswith("#!"):
@@ -125,5 +126,6 @@ def _starts_line(text: str, position: int) -> bool:
 
 @cache
 def _pattern(lang: str) -> re.Pattern[str]:
+    """Of a language: its strings, and its comments with an empty group at their end."""
     strings, marks = BY_LANGUAGE[lang]
-    return re.compile("|".join([f"(?P<comment>{'|'.join(marks)})", *strings]), re.MULTILINE | re.DOTALL)
+    return re.compile("|".join([*(f"{mark}()" for mark in marks), *strings]), re.MULTILINE | re.DOTALL)

@@ -357,3 +357,47 @@ def _marked(text: Array) -> bool:
         if b == 0xEF and c == 0xBB and d == 0xBF:
             return True
     return False
+
+
+_VISIBLE, _MARK, _SMALL, _LETTER, _JOINT = 1, 2, 4, 8, 16
+_SPELLING = np.array(
+    [
+        _VISIBLE * (33 <= c <= 126)
+        + _MARK * (chr(c) in "_@\\/<>{}=$|`[]#*~^+")
+        + _SMALL * (97 <= c <= 122)
+        + _LETTER * (65 <= c <= 90 or 97 <= c <= 122)
+        + _JOINT * (chr(c) in ".(:")
+        for c in range(256)
+    ],
+    np.uint8,
+)
+
+
+@compiled
+def blank_code(text: Array) -> Array:
+    """The bytes with a blank in place of each run of visible ASCII that is spelt as no word is.
+
+    It has a mark such as `_`, `/` or `=`, or `.`, `(` or `:` between a small letter and a letter: addresses, markup,
+    paths, calls, dotted and underscored names.
+    """
+    out = np.empty(len(text), np.uint8)
+    used = at = 0
+    while at < len(text):
+        end = at
+        code = False
+        before = second = np.uint8(0)  # spelling of the last byte and of the one before it
+        while end < len(text) and _SPELLING[text[end]] & _VISIBLE:
+            spelt = _SPELLING[text[end]]
+            if spelt & _MARK or (spelt & _LETTER and before & _JOINT and second & _SMALL):
+                code = True
+            before, second = spelt, before
+            end += 1
+        if code:
+            out[used] = 32
+            used += 1
+        else:
+            end += end == at  # a byte of another kind
+            out[used : used + end - at] = text[at:end]
+            used += end - at
+        at = end
+    return out[:used]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from smallcoder.core.errors import InputError
@@ -44,8 +45,6 @@ PROSE = frozenset(
     ]
 )
 FENCED = re.compile(r"^[ \t]*(```+|~~~+).*?(?:^[ \t]*\1|\Z)|`[^`\n]+`", re.MULTILINE | re.DOTALL)
-# Runs of ASCII with marks that words do not have: addresses, markup, paths, calls, dotted and underscored names.
-CODE = re.compile(r"(?<![!-~])[!-~]*(?:[_@\\/<>{}=$|`\[\]#*~^+]|[a-z][.(:][A-Za-z])[!-~]*")
 # CLD2's codes where those of ISO 639-1 differ, and the two scripts of Chinese as one.
 CODES = {"iw": "he", "jw": "jv", "zh-Hant": "zh", "un": "unknown", "xxx": "unknown"}
 UNKNOWN = "unknown"
@@ -121,7 +120,9 @@ def judge(config: Config, batch: pa.RecordBatch) -> Judged:
     """Judge a DOCUMENT batch; its rows stay as they are."""
     counts: Counter[str] = Counter()
     reasons: list[str | None] = []
-    for text, lang in zip(batch.column("text").to_pylist(), batch.column("lang").to_pylist(), strict=True):
+    sizes = pc.call_function("binary_length", [batch.column("text")]).to_pylist()
+    rows = zip(*(batch.column(name).to_pylist() for name in ("text", "lang")), sizes, strict=True)
+    for text, lang, size in rows:
         prose = lang is None or lang in PROSE
         said = text if prose else comments(text or "", lang, config.sample) if config.code else None
         if said is None:
@@ -135,7 +136,7 @@ def judge(config: Config, batch: pa.RecordBatch) -> Judged:
             continue
         counts["text" if prose else "comments"] += 1
         counts[f"records {found.language}"] += 1
-        counts[f"bytes {found.language}"] += len((text or "").encode())
+        counts[f"bytes {found.language}"] += size or 0
         reasons.append(_reason(found, config))
     return Judged(batch, reasons, counts)
 
@@ -148,12 +149,22 @@ def _reason(found: Natural, config: Config) -> str | None:
 
 def natural_language(text: str, html: bool = False) -> Natural:
     """The language that most of a text is in, by CLD2. Never raises, whatever the text; time grows with its length."""
-    reliable, size, details = _detect(CODE.sub(" ", FENCED.sub("\n", text)) if not html else text, html)
+    reliable, size, details = _detect(text if html else without_code(FENCED.sub("\n", text)), html)
     shares: Counter[str] = Counter()
     for _, code, percent, _ in details:
         shares[CODES.get(str(code), str(code))] += percent
     language, share = max(shares.items(), key=lambda item: (item[1], item[0]))
     return Natural(language, share / 100 if reliable and language != UNKNOWN else 0.0, size)
+
+
+def without_code(text: str) -> str:
+    """The text with a blank in place of each run of ASCII that is spelt as no word is (`kernels.blank_code`)."""
+    import numpy as np
+
+    from smallcoder.data.kernels import blank_code
+
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+    return blank_code(data).tobytes().decode("utf-8", "surrogatepass")
 
 
 def _detect(text: str, html: bool) -> tuple[bool, int, Any]:

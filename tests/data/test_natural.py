@@ -1,6 +1,7 @@
 """Sentences of ten languages are told apart in prose and in comments; what is mixed or odd is called uncertain."""
 
 import random
+import re
 
 import pyarrow as pa
 import pytest
@@ -135,3 +136,12 @@ def test_workers_change_nothing(documents, run) -> None:
         kept, dropped, _ = run(natural, {"workers": workers}, documents=documents(items))
         digests.add(tuple(table_digest([pa.RecordBatch.from_pylist(part)]) for part in (kept, dropped)))
     assert len(digests) == 1
+
+
+SPELT_AS_CODE = re.compile(r"(?<![!-~])[!-~]*(?:[_@\\/<>{}=$|`\[\]#*~^+]|[a-z][.(:][A-Za-z])[!-~]*")
+
+
+@given(st.text(st.sampled_from("abZ.(:_/= \n\té中\ud800'1,"), max_size=40))
+@settings(max_examples=300)
+def test_what_is_spelt_as_code_becomes_a_blank(text) -> None:
+    assert natural.without_code(text) == SPELT_AS_CODE.sub(" ", text)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -90,7 +90,8 @@ def spread(function: Callable[[T], R], items: Sequence[T], workers: int = 1) -> 
 def parallel_map(
     function: Callable[[T], R], items: Iterable[T], workers: int, processes: bool = False
 ) -> Iterator[tuple[T, R]]:
-    """Yield (item, function(item)) in order. With `processes`, function, items and results must pickle.
+    """Yield (item, function(item)) in order. With `processes`, function, items and results must pickle; the function
+    goes to each process once.
 
     The first item is done here before any process starts, so that they load what it compiled instead of compiling it
     all at once. An exception of the function is raised here, at its item's turn.
@@ -102,13 +103,27 @@ def parallel_map(
         return
     # Forking a process that already runs Arrow's threads can deadlock: start from a clean one.
     context = multiprocessing.get_context("forkserver")
-    pool = ProcessPoolExecutor(workers, context) if processes else ThreadPoolExecutor(workers)
+    if processes:
+        pool, call = ProcessPoolExecutor(workers, context, _take, (function,)), _call
+    else:
+        pool, call = ThreadPoolExecutor(workers), function
     with pool:
         waiting: deque[tuple[T, Future[R]]] = deque()
         for item in islice(source, 2 * workers):
-            waiting.append((item, pool.submit(function, item)))
+            waiting.append((item, pool.submit(call, item)))
         while waiting:
             item, future = waiting.popleft()
             result = future.result()
-            waiting.extend((item, pool.submit(function, item)) for item in islice(source, 1))
+            waiting.extend((item, pool.submit(call, item)) for item in islice(source, 1))
             yield item, result
+
+
+_taken: list[Callable[[Any], Any]] = []  # in a process of a pool: the function that it is there for
+
+
+def _take(function: Callable[[Any], Any]) -> None:
+    _taken.append(function)
+
+
+def _call(item: Any) -> Any:
+    return _taken[0](item)

@@ -76,7 +76,7 @@ def show_stage(folder: Path, samples: int) -> None:
     """The manifest of a stage in readable form, then a few rows of each of its tables, then a few drops a reason."""
     manifest = _manifest(folder)
     console = Console()
-    _show_manifest(console, manifest)
+    _show_manifest(console, manifest, folder)
     for path in sorted(folder.iterdir()):
         if path.is_dir() and any(path.glob("*.parquet")):
             console.rule(f"{path.name}: {count_rows(path):,} rows", align="left")
@@ -84,12 +84,16 @@ def show_stage(folder: Path, samples: int) -> None:
                 _show_row(console, row)
 
 
-def _show_manifest(console: Console, manifest: Manifest) -> None:
+def _show_manifest(console: Console, manifest: Manifest, folder: Path) -> None:
+    outputs = {
+        name: digest if (folder / name).exists() else f"{digest}, handed on and not stored"
+        for name, digest in manifest.outputs.items()
+    }
     console.print(f"[bold]{manifest.stage}[/] ({manifest.use}): {escape(summary(manifest))}", highlight=False)
     for title, data in (
         ("settings", manifest.config),
         ("made of", manifest.inputs),
-        ("outputs", manifest.outputs),
+        ("outputs", outputs),
         ("facts", manifest.facts),
     ):
         console.rule(title, align="left")

@@ -61,6 +61,7 @@ def test_show_counts_what_was_kept_and_shows_the_drops_of_a_reason(finished):
     table = show("micro").stdout.split("what was kept")[1]
     for reason, counts in facts["dropped"].items():
         assert [reason, str(counts["records"])] in [line.split()[1:3] for line in table.splitlines()]
+    assert "handed on and not stored" in show("micro/clean").stdout
     assert "noise.py" in show("micro/docs", "--drops", "--reason", "not_text").stdout
     assert "its reasons: " in show("micro/docs", "--drops", "--reason", "nope").stderr
 

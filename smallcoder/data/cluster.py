@@ -15,13 +15,12 @@ pages and histories; training and embedding; everything after curation.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from smallcoder.core.errors import InputError, SmallcoderError
 from smallcoder.core.progress import track
-from smallcoder.data.filters import Link, Outputs, Result, judges, pass_through, places
+from smallcoder.data.filters import Link, Outputs, Result, for_workers, pass_through
 from smallcoder.data.tasks import Task, tasks
 
 T = TypeVar("T")
@@ -58,19 +57,19 @@ def connected() -> bool:
 
 def sift(chain: Sequence[Link], source: Path, title: str) -> list[Result]:
     """`engine.sift` over the cluster. The first shards, `part-00000`, are empty: there may be no task at all."""
-    where, through = places(chain), partial(pass_through, judges(chain))
+    links = for_workers(chain)
 
     def one(task: Task) -> list[Result]:
         with ExitStack() as stack:
-            outputs = [stack.enter_context(Outputs(place, part(task.number))) for place in where]
+            outputs = [stack.enter_context(Outputs(link, part(task.number))) for link in links]
             for numbered in task.batches():
-                for output, passed in zip(outputs, through(numbered), strict=False):
+                for output, passed in zip(outputs, pass_through(links, numbered), strict=False):
                     output.put(passed)
         return [output.result() for output in outputs]
 
     totals = []
-    for place in where:
-        with Outputs(place) as empty:
+    for link in links:
+        with Outputs(link) as empty:
             totals.append(empty.result())
     processes = all(link.filter.processes for link in chain)
     for _, results in track(spread(one, tasks(source), processes), title, unit="tasks"):

@@ -24,7 +24,7 @@ from smallcoder.core.progress import track
 from smallcoder.core.stage import Facts
 from smallcoder.core.tables import read_batches, require_kept
 from smallcoder.data import cluster
-from smallcoder.data.filters import BATCH, Filter, Link, Outputs, judges, pass_through, places
+from smallcoder.data.filters import BATCH, Filter, Link, Outputs, for_workers, pass_through
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -51,14 +51,15 @@ def sift(chain: Sequence[Link], source: Path, title: str, workers: int = 1) -> l
 
     They work by processes where that suits all of them, else by threads. Raises EmptyError where one keeps nothing.
     """
+    assert not any(link.filter.numbered for link in chain[1:])
     if cluster.connected():
         results = cluster.sift(chain, source, title)
     else:
-        through = partial(pass_through, judges(chain))
+        through = partial(pass_through, for_workers(chain))
         processes = all(link.filter.processes for link in chain)
         passing = parallel_map(through, _numbered(source), workers, processes)
         with ExitStack() as stack:
-            outputs = [stack.enter_context(Outputs(place)) for place in places(chain)]
+            outputs = [stack.enter_context(Outputs(link)) for link in chain]
             for _, passed in track(passing, title, unit="batches"):
                 for output, one in zip(outputs, passed, strict=False):
                     output.put(one)

@@ -6,7 +6,7 @@ A filter judges each document alone, batch by batch. A stage that is one offers 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from types import TracebackType
@@ -77,29 +77,26 @@ class Passed:
     seconds: float  # in the filter
 
 
-Judge = tuple[Callable[..., Judged], bool, bool]  # of a link: judge, numbered, store
+def for_workers(chain: Sequence[Link]) -> list[Link]:
+    """The chain without what makes the facts: that need not pickle."""
+    return [replace(link, filter=replace(link.filter, facts=_retention)) for link in chain]
 
 
-def judges(chain: Sequence[Link]) -> list[Judge]:
-    """Of a chain what a worker must have."""
-    return [(link.filter.judge, link.filter.numbered, link.store) for link in chain]
-
-
-def pass_through(chain: Sequence[Judge], numbered: tuple[int, pa.RecordBatch]) -> list[Passed]:
+def pass_through(chain: Sequence[Link], numbered: tuple[int, pa.RecordBatch]) -> list[Passed]:
     """A batch, with the number of its first row in the table, through the filters. What they drop all of ends there."""
     row, batch = numbered
     passed = []
-    for judge, wants_row, store in chain:
+    for link in chain:
         start = perf_counter()
-        judged = judge(row, batch) if wants_row else judge(batch)
+        judged = link.filter.judge(row, batch) if link.filter.numbered else link.filter.judge(batch)
         found = split(judged.batch, judged.reasons)
         seconds = perf_counter() - start
-        if store:
-            passed.append(Passed(found, judged.counts, judged.side, 0, seconds))
-            continue
         batch = found.kept.select(DOCUMENT.names).cast(DOCUMENT)
-        left = Split(_NONE, found.dropped, found.records, found.bytes)
-        passed.append(Passed(left, judged.counts, judged.side, digest(batch), seconds))
+        if link.store:
+            passed.append(Passed(found, judged.counts, judged.side, 0, seconds))
+        else:
+            left = replace(found, kept=_NONE)
+            passed.append(Passed(left, judged.counts, judged.side, digest(batch), seconds))
         if not batch.num_rows:
             break
     return passed
@@ -119,24 +116,16 @@ class Result(NamedTuple):
     seconds: float
 
 
-Place = tuple[Path, Side | None, bool]  # of a link: out, side, store
-
-
-def places(chain: Sequence[Link]) -> list[Place]:
-    """Of a chain what tells where its outputs go."""
-    return [(link.out, link.filter.side, link.store) for link in chain]
-
-
 class Outputs:
     """Writes a link's documents, its dropped ones and its side table, as far as there are such; adds up the counts.
 
     Several may fill the same folders under different names for `part`.
     """
 
-    def __init__(self, place: Place, part: str = "part") -> None:
-        out, side, store = place
-        self._sieve = Sieve(out, DOCUMENT, part=part, store=store)
-        self._side = TableWriter(out / side[0], side[1], part=part) if side else None
+    def __init__(self, link: Link, part: str = "part") -> None:
+        side = link.filter.side
+        self._sieve = Sieve(link.out, DOCUMENT, part=part, store=link.store)
+        self._side = TableWriter(link.out / side[0], side[1], part=part) if side else None
         self._counts: Counter[str] = Counter()
         self._digest = 0
         self._seconds = 0.0

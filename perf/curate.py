@@ -4,7 +4,7 @@
 
 WORK is a scratch folder; each FOLDER holds repositories of Python files: an environment's site-packages has enough. It
 runs recipes/quickstart.toml up to decontamination, every licence let in and one worker: without the step that parses
-(the syntax rule) and the filters of prose and learned quality; with the parser; and whole. `--times` makes so many
+(the syntax rule) and the filters of prose and learned quality; with either; and whole. `--times` makes so many
 copies of each file, letters and digits exchanged, so that they are no duplicates and no Python either. With a PYTHON
 that has datatrove 0.10, it works on a sample with like steps, decontamination left out on both sides.
 
@@ -42,7 +42,8 @@ PLAIN = ("assessed.syntax=off", *PAST)
 VARIANTS = {  # changes of the recipe, and its last step
     "plain": (PLAIN, "decontaminated"),
     "parsing": (PAST, "decontaminated"),
-    "everything": ((), "decontaminated"),
+    "prose": (("assessed.syntax=off",), "decontaminated"),
+    "whole": ((), "decontaminated"),
     "like the peer": ((*PLAIN, "unique.store=true"), "unique"),
 }
 FIRST = 4e7  # bytes of the run that loads what is compiled
@@ -104,7 +105,7 @@ def show(name: str, found: dict[str, Any]) -> float:
     """Prints the speed of each stage and of all; returns the CPU-seconds of all."""
     megabytes, seconds = found["bytes"] / 1e6, sum(found["seconds"].values())
     peak = found["peak"] / 2**30
-    print(f"{name:28}{megabytes:9.1f} MB {megabytes / seconds:7.2f} MB/CPU-s {peak:6.2f} GiB", flush=True)
+    print(f"{name:46}{megabytes:9.1f} MB {megabytes / seconds:7.2f} MB/CPU-s {peak:6.2f} GiB", flush=True)
     print("    " + ", ".join(f"{stage} {megabytes / cost:.0f}" for stage, cost in found["seconds"].items()))
     return seconds
 
@@ -132,7 +133,8 @@ def main() -> None:
         costs.append((math.log(found["bytes"]), math.log(show(f"smallcoder x{times}", found))))
         if times == 1:
             show("smallcoder x1, with parsing", measure("parsing"))
-            show("smallcoder x1, everything", measure("everything"))
+            show("smallcoder x1, with prose and learned quality", measure("prose"))
+            show("smallcoder x1, whole", measure("whole"))
     if len(costs) > 1:
         exponent = (costs[-1][1] - costs[0][1]) / (costs[-1][0] - costs[0][0])
         print(f"CPU-seconds grow with the power {exponent:.3f} of the bytes")

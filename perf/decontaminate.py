@@ -24,6 +24,7 @@ from smallcoder.core.tables import TableWriter, read_batches
 from smallcoder.data import decontaminate
 from smallcoder.data.decontaminate.measure import measure
 from smallcoder.data.decontaminate.passages import Problem, read, views
+from smallcoder.data.engine import run_filter
 
 PLANTED = {"humaneval/test", "mbpp/full"}
 FUNCTIONS, SAMPLE, CHUNK = 5000, 40, 500
@@ -93,7 +94,7 @@ def _speed(problems: list[Problem], texts: list[str], root: Path) -> None:
     inputs = {"documents": root / "documents", "problems": root / "problems"}
     (root / "out").mkdir()
     start = time.process_time()
-    facts = decontaminate.run(decontaminate.Config(), inputs, root / "out")
+    facts = run_filter(decontaminate, decontaminate.Config(), inputs, root / "out")
     seconds = time.process_time() - start
     print(f"\n{len(problems)} problems, {facts['problem_grams']} n-grams, indexed in {index:.1f} s")
     print(

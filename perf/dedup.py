@@ -29,6 +29,7 @@ import pyarrow as pa
 from smallcoder.core.records import DOCUMENT, record_id
 from smallcoder.core.tables import TableWriter
 from smallcoder.data import dedup
+from smallcoder.data.engine import run_filter
 
 SAMPLE_BYTES = 96_000_000  # two minutes of work for the slower peer
 BANDS, ROWS, SHINGLE = "10", "11", "5"
@@ -43,9 +44,9 @@ def ours(table: str, out: str, preset: str) -> None:
     write(folder / "tiny", (b"def name%d(): return [%d, %d, 1]" % (at, at, at) for at in range(100)), 1)
     for name in ("warm", "real"):
         (folder / name).mkdir()
-    dedup.run(config, {"documents": folder / "tiny"}, folder / "warm")
+    run_filter(dedup, config, {"documents": folder / "tiny"}, folder / "warm")
     start = time.process_time()
-    facts = dedup.run(config, {"documents": Path(table)}, folder / "real")
+    facts = run_filter(dedup, config, {"documents": Path(table)}, folder / "real")
     seconds = time.process_time() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     print(json.dumps({"seconds": seconds, "peak": peak, **facts}))

@@ -7,13 +7,13 @@ config.json that it starts from, and from those of the stages that pack and make
 tell, such as the size of a checkpoint on a hub, is named as unknown.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smallcoder.core.errors import SmallcoderError
 from smallcoder.core.manifest import Manifest
-from smallcoder.core.recipe import Recipe, Step
+from smallcoder.core.recipe import DOCUMENTS, Recipe, Step
 from smallcoder.core.stage import Size
 from smallcoder.run import inspect
 
@@ -43,8 +43,7 @@ def plan(recipe: Recipe, runs: Path) -> list[Row]:
             size = measured(state.manifest)
         else:
             inputs = {role: sizes[source] for role, (source, _) in step.inputs.items()}
-            expect = step.stage.attribute("expect")
-            size = expect(step.config, inputs) if expect else _largest(inputs)
+            size = _expected(step, inputs)
         why = "; ".join(state.reasons)
         if not why and state.manifest:
             why = moved(step.stage.attribute("outside"), step.config, state.manifest)
@@ -69,6 +68,15 @@ def moved(outside: object, config: object, manifest: Manifest) -> str:
     assert isinstance(now, dict)
     changed = [name for name in {**manifest.outside, **now} if manifest.outside.get(name) != now.get(name)]
     return f"{len(changed)} sources changed since, such as {changed[0]}; --rebuild to read again" if changed else ""
+
+
+def _expected(step: Step, inputs: dict[str, Size]) -> Size:
+    """What a stage says of itself; of a filter no more than its documents."""
+    if expect := step.stage.attribute("expect"):
+        return expect(step.config, inputs)
+    if step.stage.attribute("as_filter"):
+        return replace(inputs[DOCUMENTS], note="at most")
+    return _largest(inputs)
 
 
 def _largest(inputs: dict[str, Size]) -> Size:

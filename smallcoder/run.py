@@ -118,7 +118,8 @@ def run_recipe(
                 for step in chain:
                     together = f", in one pass with {step.inputs[DOCUMENTS][0]}" if step is not chain[0] else ""
                     console.print(f"{labels[step.name]}: {step.use}{together}", style="bold", highlight=False)
-                finished = _make_all(chain, folder, made, again) if chain[1:] else _make(chain[0], folder, made)
+                one = chain[0] if not chain[0].stage.attribute("as_filter") else None
+                finished = _make(one, folder, made) if one else _sift(chain, folder, made, again)
                 for name, manifest in finished.items():
                     which = f"{name}: " if chain[1:] else ""
                     console.print(f"    {which}{summary(manifest)}", highlight=False)
@@ -133,6 +134,7 @@ def _require_inputs(chain: Sequence[Step], made: dict[str, Manifest | None]) -> 
         for source, _ in step.inputs.values():
             if source not in names and made[source] is None:
                 raise InputError(f"stage {step.name} needs {source}, which is not made yet", "run without --only first")
+    identity(chain[0], made)  # before anything is made: the folders that it names must be there
 
 
 def _finished(
@@ -183,10 +185,10 @@ def _make(step: Step, folder: Path, made: dict[str, Manifest | None]) -> dict[st
     return {step.name: manifest}
 
 
-def _make_all(
+def _sift(
     chain: Sequence[Step], folder: Path, made: dict[str, Manifest | None], again: set[str]
 ) -> dict[str, Manifest]:
-    """Make the steps of a chain in one pass. Of those that were fresh the old folder stays."""
+    """Make the steps of a chain of filters in one pass. Of those that were fresh the old folder stays."""
     partials = [folder / f"{step.name}.partial" for step in chain]
     links, ready = [], []  # seconds that each filter took before the pass
     with DiskGuard(folder, chain[-1].name), PeakMemory() as memory:
@@ -200,7 +202,8 @@ def _make_all(
             ready.append(time.monotonic() - started)
         started = time.monotonic()
         workers = max(getattr(step.config, "workers", 1) for step in chain)
-        sifted = sift(links, _folders(chain[0], folder)[DOCUMENTS], f"{chain[0].name} to {chain[-1].name}", workers)
+        title = " to ".join(dict.fromkeys((chain[0].name, chain[-1].name)))
+        sifted = sift(links, _folders(chain[0], folder)[DOCUMENTS], title, workers)
         passing = time.monotonic() - started
     judging = sum(one.seconds for one in sifted)
     finished: dict[str, Manifest] = {}

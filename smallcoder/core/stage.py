@@ -6,7 +6,10 @@ A stage module may define
     def run(config, inputs, out) -> Facts               # inputs: role -> folder; out: an existing folder to fill
     def expect(config, inputs) -> Size                  # optional: what `plan` shows before it has run
     def outside(config) -> dict[str, str]               # optional: versions of what is read from outside the run
-    def as_filter(config, inputs, out) -> Filter        # optional: it judges documents batch by batch (data/filters)
+
+or, in place of `run`, where it judges documents batch by batch (data/filters)
+
+    def as_filter(config, inputs, out) -> Filter
 
 Its top level imports nothing heavy (torch, numba, transformers): `run` does, so that `plan` and `--help` stay quick.
 """

@@ -18,7 +18,6 @@ execution check needs a sandbox, which this part must not import.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -28,12 +27,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smallcoder.core.errors import InputError
-from smallcoder.core.stage import Facts, Inputs, Size, run_only
+from smallcoder.core.stage import Facts, Inputs, run_only
 from smallcoder.core.tables import TableWriter, read_batches
 from smallcoder.data import rules
 from smallcoder.data.buckets import BUCKETS, Thresholds, read_thresholds
 from smallcoder.data.distributions import Distributions
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import BATCH, Filter, Judged
 from smallcoder.data.lexicon import kind
 from smallcoder.data.signals import NAMES, measure
@@ -72,13 +70,11 @@ class Config(rules.Limits):
     workers: int = run_only(1, ge=1)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents, out/dropped, out/signals and out/repositories. Raises InputError for wrong thresholds."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "assess", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter. Raises InputError where there is no table in which to count the files of repositories."""
+    """Fills out/documents, out/dropped, out/signals and out/repositories.
+
+    Raises InputError for wrong thresholds, and where there is no table in which to count the files of repositories.
+    """
     thresholds = read_thresholds(config.thresholds, NAMES)
     counted = inputs.get("repositories", inputs.get("documents"))
     if counted is None:
@@ -91,11 +87,6 @@ def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
         return {**retention, "thresholds": thresholds.facts(), **_summarize(out / "signals", out / "repositories")}
 
     return Filter(partial(judge, config, thresholds, _files(counted)), facts, ("signals", SIGNALS))
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def outside(config: Config) -> dict[str, str]:

@@ -14,7 +14,6 @@ code is parsed or reformatted; text that was damaged more than once, or cut insi
 
 import re
 from collections import Counter
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,9 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.data import lexicon as lx
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import Filter, Judged
 
 CONTROLS = bytes([code for code in range(32) if code not in b"\t\n"] + [127])
@@ -58,13 +56,8 @@ class Config(StageConfig):
     workers: int = run_only(1, ge=1)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents; what is empty once clean goes to out/dropped. `bytes_in` of the facts is before."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "clean", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
+    """Fills out/documents; what is empty once clean goes to out/dropped. `bytes_in` of the facts is before."""
 
     def facts(retention: Facts, counts: Counter[str]) -> Facts:
         return {**retention, "bytes_in": counts["bytes_in"], "repaired": counts["repaired"]}
@@ -96,11 +89,6 @@ def judge(batch: pa.RecordBatch) -> Judged:
     kept = pc.call_function("binary_length", [batch.column("text")]).to_pylist()
     counts = Counter(bytes_in=int(offsets[-1] - offsets[0]), repaired=repaired)
     return Judged(batch, [None if size else "empty" for size in kept], counts)
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def clean(text: str, lang: str | None = None) -> str:

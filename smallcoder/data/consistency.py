@@ -29,10 +29,9 @@ from pydantic import Field, model_validator
 
 from smallcoder.core.errors import EmptyError, InputError
 from smallcoder.core.progress import track
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.core.tables import read_batches
 from smallcoder.data.agreement import FEATURES, features, rarities, words_of
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import BATCH, Filter, Judged
 from smallcoder.data.pairs import Pair, pairs
 from smallcoder.data.quality.classifier import PARTS, parts
@@ -92,16 +91,11 @@ class Labelled:
     good: bool
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents, out/dropped (`inconsistent`, `no_pair`) and out/classifier.
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """Fills out/documents, out/dropped (`inconsistent`, `no_pair`) and out/classifier.
 
     Raises EmptyError where a part of the judged pairs lacks consistent or other ones.
     """
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "consistency", config.workers)
-
-
-def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter, with the classifier trained and in out/classifier."""
     _forget()
     rows = _labelled(config, inputs)
     sides = parts(Counter(row.repo for row in rows), config.heldout_share, config.seed)
@@ -143,11 +137,6 @@ def _forget() -> None:
     """What is cached is named by folders, which a later run may fill anew."""
     _labels.cache_clear()
     _model.cache_clear()
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(config: Config, classifier: Path, scores: Path, batch: pa.RecordBatch) -> Judged:

@@ -21,10 +21,10 @@ import pyarrow as pa
 
 from smallcoder.core.digest import hexadecimal
 from smallcoder.core.progress import track
-from smallcoder.core.stage import Facts
+from smallcoder.core.stage import Facts, Inputs, StageConfig
 from smallcoder.core.tables import read_batches, require_kept
 from smallcoder.data import cluster
-from smallcoder.data.filters import BATCH, Filter, Link, Outputs, for_workers, pass_through
+from smallcoder.data.filters import BATCH, Link, Outputs, for_workers, pass_through
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,9 +41,10 @@ class Sifted:
     seconds: float
 
 
-def run_filter(filter: Filter, source: Path, out: Path, title: str, workers: int = 1) -> Facts:
-    """A stage that is one filter: from a table of documents to out/documents and out/dropped, and the stage's facts."""
-    return sift([Link(filter, out)], source, title, workers)[0].facts
+def run_filter(stage: Any, config: StageConfig, inputs: Inputs, out: Path) -> Facts:
+    """Run the module of a stage that is a filter by itself: into out/documents and out/dropped; the stage's facts."""
+    link = Link(stage.as_filter(config, inputs, out), out)
+    return sift([link], inputs["documents"], stage.__name__, getattr(config, "workers", 1))[0].facts
 
 
 def sift(chain: Sequence[Link], source: Path, title: str, workers: int = 1) -> list[Sifted]:

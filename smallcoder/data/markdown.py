@@ -24,7 +24,6 @@ classifier (`quality_classifier`, `classify`).
 import re
 import tomllib
 from collections import Counter
-from dataclasses import replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -34,8 +33,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from smallcoder.core.records import SCORE
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.data.engine import run_filter
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.data.filters import Filter, Judged
 
 FULL_CODE, FULL_WORDS, FREE_LINKS, FEW_WORDS = 0.15, 0.16, 0.3, 10
@@ -65,23 +63,13 @@ class Config(StageConfig):
     workers: int = run_only(1, ge=1)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents, out/dropped and out/scores. `markdown` of the facts: how many documents were judged."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "markdown", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
+    """Fills out/documents, out/dropped and out/scores. `markdown` of the facts: how many documents were judged."""
 
     def facts(retention: Facts, counts: Counter[str]) -> Facts:
         return {**retention, "markdown": counts["markdown"]}
 
     return Filter(partial(judge, config), facts, ("scores", SCORE))
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(config: Config, batch: pa.RecordBatch) -> Judged:

@@ -13,7 +13,7 @@ times counts little.
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,8 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from smallcoder.core.errors import InputError
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.data.comments import comments
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import Filter, Judged
 
 # Documents that are prose as a whole. A document of no known language is taken for prose too.
@@ -73,17 +72,12 @@ class Natural:
     bytes: int
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped. Raises InputError for a code that CLD2 does not know.
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """Fills out/documents and out/dropped. Raises InputError for a code that CLD2 does not know.
 
     Facts besides the retention: `natural`, records and bytes by language of all that was judged, and `judged`, how many
     were by their text, by their comments, or not (too little text, or a kind that is not looked at).
     """
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "language", config.workers)
-
-
-def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
     import pycld2
 
     known = {CODES.get(code, code) for _, code in pycld2.LANGUAGES} - {UNKNOWN}
@@ -102,11 +96,6 @@ def _facts(retention: Facts, counts: Counter[str]) -> Facts:
     most = sorted(languages, key=lambda language: (-languages[language]["records"], language))[:NAMED]
     headline = ", ".join(f"{language} {languages[language]['records']:,}" for language in most)
     return {**retention, "headline": headline or "no file with enough words", "natural": languages, "judged": judged}
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def outside(config: Config) -> dict[str, str]:

@@ -23,7 +23,7 @@ import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -32,9 +32,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from smallcoder.core.records import DOCUMENT, SPAN, record_id
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.data.comments import DOUBLE, SINGLE, TRIPLE
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.language import programming_language
 from smallcoder.data.read.files import writable
@@ -101,17 +100,12 @@ class Notebook:
     language: str | None
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents, out/dropped and, in the form "cells", out/spans. Raises EmptyError where nothing is kept.
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """Fills out/documents, out/dropped and, in the form "cells", out/spans. Raises EmptyError where nothing is kept.
 
     Facts besides the retention: `notebooks` that were read, `languages` of those that became scripts, and `cells`, how
     many code, Markdown and empty ones there were and how many outputs were kept, cut and dropped.
     """
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "notebooks", config.workers)
-
-
-def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
     return Filter(partial(judge, config), _facts, ("spans", SPAN) if config.form == "cells" else None)
 
 
@@ -119,11 +113,6 @@ def _facts(retention: Facts, counts: Counter[str]) -> Facts:
     languages = {key.split()[1]: counts[key] for key in sorted(counts) if key.startswith("language ")}
     cells = {name: counts[name] for name in ("code", "markdown", "empty", "output", "output_cut", "output_dropped")}
     return {**retention, "notebooks": counts["notebooks"], "languages": languages, "cells": cells}
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(config: Config, batch: pa.RecordBatch) -> Judged:

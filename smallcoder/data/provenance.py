@@ -40,9 +40,8 @@ import pyarrow.compute as pc
 
 from smallcoder.core.errors import InputError
 from smallcoder.core.recipe import nearest
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
+from smallcoder.core.stage import Inputs, StageConfig
 from smallcoder.core.tables import read_batches
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.licenses.expressions import normal_form
 from smallcoder.data.licenses.policy import Policy, load_policy, read_toml
@@ -97,13 +96,8 @@ class Standing:
     because: str | None = None
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped. Raises InputError for a wrong registry, or a source that it does not name."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "provenance")
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter, with the data sets of all documents weighed."""
+    """Fills out/documents and out/dropped. Raises InputError for a wrong registry, or a source it does not name."""
     registry = load_registry(config.registry)
     standings = ancestry(registry, load_policy(config.policy))
     measured = _measure(inputs["documents"])
@@ -130,11 +124,6 @@ def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
     share = saved / max(sizes.total(), 1)
     told = {"datasets": rows, "families": families(verdicts, sizes), "saved": {"bytes": saved, "share": share}}
     return Filter(partial(judge, reasons), lambda facts, counts: {**facts, **told})
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(reasons: Mapping[str | None, str | None], batch: pa.RecordBatch) -> Judged:

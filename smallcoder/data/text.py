@@ -11,7 +11,6 @@ It converts no HTML, and does not judge how well a text is written.
 """
 
 from collections import Counter
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal
@@ -20,9 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from smallcoder.core.errors import InputError
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.core.tables import read_batches
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.kinds import address, domain, domains, kind, kinds, math_sources
 from smallcoder.data.natural import PROSE
@@ -42,18 +40,13 @@ class Config(StageConfig):
     workers: int = run_only(1, ge=1)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped; `bytes_in` of the facts is before. Raises InputError for an unknown kind.
+def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
+    """Fills out/documents and out/dropped; `bytes_in` of the facts is before. Raises InputError for an unknown kind.
 
     Facts besides the retention: `kinds` and `domains` of all text that was read, each with records, bytes and its share
     of these bytes; `references`, how many went by what they were and the `characters` of all; `text`, the number of
     documents that are text, and of these `addressed`, those with a URL.
     """
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "text", config.workers)
-
-
-def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
     for asked, known in ((config.kinds, kinds()), (config.domains, domains())):
         if unknown := sorted(set(asked) - set(known)):
             raise InputError(f"there is no kind or domain {unknown[0]!r}", f"choose from {', '.join(known)}")
@@ -72,11 +65,6 @@ def _facts(retention: Facts, counts: Counter[str]) -> Facts:
         "kinds": _shares(counts, "kind"),
         "domains": _shares(counts, "domain"),
     }
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(config: Config, math: Path | None, batch: pa.RecordBatch) -> Judged:

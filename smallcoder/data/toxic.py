@@ -17,7 +17,6 @@ not count. A learned classifier (`quality`) sees more.
 import codecs
 import tomllib
 from collections import Counter
-from dataclasses import replace
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
@@ -26,9 +25,8 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Inputs, StageConfig, run_only
 from smallcoder.data.comments import comments
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.natural import PROSE
 
@@ -46,19 +44,9 @@ class Config(StageConfig):
     workers: int = run_only(1, ge=1)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped. `with_words`: documents that hold any word of the table, dropped or not."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "toxic", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
+    """Fills out/documents and out/dropped. `with_words`: documents that hold any word of the table, dropped or not."""
     return Filter(partial(judge, config), lambda facts, counts: {**facts, "with_words": counts["with_words"]})
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(config: Config, batch: pa.RecordBatch) -> Judged:

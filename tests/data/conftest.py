@@ -8,6 +8,7 @@ import pytest
 
 from smallcoder.core.records import DOCUMENT, record_id
 from smallcoder.core.tables import TableWriter, read_batches
+from tests.data.stages import run_stage
 
 Rows = list[dict[str, Any]]
 
@@ -42,8 +43,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[Rows, Rows, dict[str, Any]]]:
         nonlocal count
         count += 1
         out = tmp_path / f"out{count}"
-        out.mkdir()
-        facts = stage.run(stage.Config(**config), inputs, out)
+        facts = run_stage(stage, config, inputs, out)
         return rows(out / "documents"), rows(out / "dropped"), facts
 
     return call

@@ -19,6 +19,7 @@ from smallcoder.data.dedup import near
 from smallcoder.data.filters import Filter, Judged, Link
 from smallcoder.data.quality import composite
 from smallcoder.data.read import stage as read
+from tests.data.stages import run_stage
 from tests.data.texts import edited
 
 pytest.importorskip("daft")
@@ -68,8 +69,7 @@ def both(two_workers, tmp_path, monkeypatch):
         for connected in (True, False):
             monkeypatch.setattr(cluster, "_connected", connected)
             out = tmp_path / "out"
-            out.mkdir()
-            facts.append(stage.run(stage.Config(**settings), inputs, out))
+            facts.append(run_stage(stage, settings, inputs, out))
             made.append({path.name: table_digest(read_batches(path)) for path in sorted(out.iterdir())})
             shutil.rmtree(out)
         monkeypatch.setattr(cluster, "_connected", True)
@@ -156,11 +156,11 @@ def test_errors_cross_the_cluster_as_they_are(source, two_workers, tmp_path):
         raise InputError("no such thing", "mend it")
 
     with pytest.raises(InputError, match="no such thing"):
-        engine.run_filter(Filter(refuse), source, tmp_path / "refused", "refuse")
+        engine.sift([Link(Filter(refuse), tmp_path / "refused")], source, "refuse")
 
     def drop(batch):
         return Judged(batch, ["unwanted"] * batch.num_rows)
 
     with pytest.raises(EmptyError, match="600"):
-        engine.run_filter(Filter(drop), source, tmp_path / "dropped", "drop")
+        engine.sift([Link(Filter(drop), tmp_path / "dropped")], source, "drop")
     assert read_table(tmp_path / "dropped" / "dropped", ["reason"]).num_rows == 600

@@ -17,6 +17,7 @@ from smallcoder.core.tables import TableWriter, folder_digest
 from smallcoder.data import consistency
 from smallcoder.data import pairs as rules
 from smallcoder.data.agreement import FEATURES, features, stem, stems
+from smallcoder.data.engine import run_filter
 from smallcoder.data.judge import stage as judge
 from smallcoder.data.pairs import Pair, pairs
 from tests.data.conftest import rows
@@ -78,7 +79,7 @@ def test_planted_pairs_are_found_in_any_order(planted, documents, tmp_path) -> N
         out = tmp_path / f"out{workers}"
         out.mkdir()
         config = consistency.Config(workers=workers)
-        facts.append(consistency.run(config, {"documents": documents(turn), "scores": scores}, out))
+        facts.append(run_filter(consistency, config, {"documents": documents(turn), "scores": scores}, out))
         digests.add((folder_digest(out / "documents"), (out / "classifier" / "model.json").read_bytes()))
     assert len(digests) == 1
     assert facts[0] == facts[1]
@@ -116,7 +117,7 @@ def test_with_a_judge_over_http(planted, documents, tmp_path) -> None:
     assert judged["records"] + judged["unparsable"] == 400
     (tmp_path / "out").mkdir()
     inputs = {"documents": table, "scores": tmp_path / "judge" / "scores"}
-    facts = consistency.run(consistency.Config(), inputs, tmp_path / "out")
+    facts = run_filter(consistency, consistency.Config(), inputs, tmp_path / "out")
     assert facts["f1"]["share"] > 0.8
     weights = facts["weights"]
     assert weights["name_found"] == max(weights.values())  # the rule was found out
@@ -133,7 +134,7 @@ def test_what_cannot_be_learned_from_is_refused(documents, tmp_path) -> None:
         (tmp_path / name).mkdir()
         inputs = {"documents": table, "scores": scored(tmp_path / f"{name}_scores", values)}
         with pytest.raises(error):
-            consistency.run(consistency.Config(), inputs, tmp_path / name)
+            run_filter(consistency, consistency.Config(), inputs, tmp_path / name)
     with pytest.raises(ValueError, match="not both"):
         consistency.Config(min_precision=0.9, min_recall=0.9)
 

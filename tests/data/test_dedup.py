@@ -16,6 +16,7 @@ from smallcoder.core.tables import table_digest
 from smallcoder.data import dedup
 from smallcoder.data.dedup import measure, near, stage
 from smallcoder.data.dedup.state import State
+from smallcoder.data.engine import run_filter
 from smallcoder.data.kernels import LARGEST, buffers, jaccard, shingle_sets
 from tests.data.texts import edited, exact
 
@@ -131,7 +132,7 @@ def test_odd_texts_pass(preset, documents, run) -> None:
 def test_an_empty_table_is_the_users_error(documents, tmp_path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(EmptyError, match="no document"):
-        dedup.run(dedup.Config(), {"documents": documents([])}, tmp_path / "out")
+        run_filter(dedup, dedup.Config(), {"documents": documents([])}, tmp_path / "out")
 
 
 def test_mify_preset_has_its_own_threshold() -> None:

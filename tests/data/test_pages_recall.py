@@ -12,6 +12,7 @@ from smallcoder.data.judge import stage as judge
 from smallcoder.data.pages import stage as read_pages
 from smallcoder.data.quality import classifier, classify, composite, scorer
 from tests.data.judges import judging
+from tests.data.stages import run_stage
 from tests.data.test_pages_stage import record
 
 pytest.importorskip("transformers", reason="the extra `evaluate` is not installed")
@@ -108,8 +109,7 @@ def test_each_round_is_more_precise(tmp_path, tokenizer) -> None:
 
     def run(name: str, stage: Any, config: dict[str, Any], **inputs: Path) -> Path:
         out = tmp_path / name
-        out.mkdir()
-        facts[name] = stage.run(stage.Config(**config), inputs, out)
+        facts[name] = run_stage(stage, config, inputs, out)
         return out
 
     seeds = archive(tmp_path / "seeds.warc", rng, 200, True)

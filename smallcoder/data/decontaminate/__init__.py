@@ -12,6 +12,6 @@ code without its prose (unless by `meaning`), edits in every other line, solutio
 within a longer document, or code that stands inside of string literals.
 """
 
-from smallcoder.data.decontaminate.stage import Config, as_filter, expect, run
+from smallcoder.data.decontaminate.stage import Config, as_filter
 
-__all__ = ["Config", "as_filter", "expect", "run"]
+__all__ = ["Config", "as_filter"]

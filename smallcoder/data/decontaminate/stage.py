@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +9,10 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.core.tables import TableWriter, read_batches
 from smallcoder.data.decontaminate.meaning import MEANING, Meaning
 from smallcoder.data.decontaminate.passages import CODE, Array, Problem, View, read, views
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import BATCH, Filter, Judged
 
 HIT = pa.schema(
@@ -40,13 +38,8 @@ class Config(StageConfig):
     workers: int = run_only(1, ge=1)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents, out/dropped and out/hits, one row for each problem found in each document that is dropped."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "decontaminate", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter, with the problems indexed."""
+    """Fills out/documents, out/dropped and out/hits: a row for each problem found in each document that is dropped."""
     problems = read(inputs["problems"])
     searched = views(problems)
     meaning = Meaning(inputs["model"], problems, config.cosine) if "model" in inputs else None
@@ -68,11 +61,6 @@ def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
 
 def _judge(batch: pa.RecordBatch, searched: list[View], meaning: Meaning | None) -> Judged:
     return Judged(batch, reasons(batch.num_rows, hits(batch, searched, meaning)))
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def hits(batch: pa.RecordBatch, searched: list[View], meaning: Meaning | None = None) -> list[Hit]:

@@ -15,7 +15,6 @@ are written there: the driver embeds and compares.
 """
 
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from math import isqrt
@@ -28,12 +27,11 @@ from pydantic import Field
 
 from smallcoder.core.errors import EmptyError
 from smallcoder.core.progress import track
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
+from smallcoder.core.stage import Facts, Inputs, StageConfig
 from smallcoder.core.tables import read_batches
 from smallcoder.data.dedup.choice import preferred
 from smallcoder.data.dedup.state import Array, Mapped, State
 from smallcoder.data.embedding import load_embedder, token_ids, unit_vectors
-from smallcoder.data.engine import run_filter
 from smallcoder.data.filters import BATCH, Filter, Judged
 
 EMBEDDED = 32  # documents the model sees at a time
@@ -51,13 +49,8 @@ class Config(StageConfig):
     seed: int = Field(default=0, ge=0)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped, reason `semantic_duplicate`."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "semantic dedup")
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter, with all documents embedded and compared. Uses out/state."""
+    """Fills out/documents and out/dropped, reason `semantic_duplicate`. Works in out/state."""
     source, state = inputs["documents"], State(out / "state")
     tokenizer, model = load_embedder(inputs["model"])
     lengths = _tokenize(source, tokenizer, config.max_tokens, state)
@@ -84,11 +77,6 @@ def judge(state: State, row: int, batch: pa.RecordBatch) -> Judged:
     """Judge a DOCUMENT batch that begins at that row by the column `dropped`."""
     dropped = state.column("dropped", np.bool_, row, row + batch.num_rows)
     return Judged(batch, ["semantic_duplicate" if mark else None for mark in dropped])
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def _tokenize(source: Path, tokenizer: Any, most: int, state: State) -> Array:

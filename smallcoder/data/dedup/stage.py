@@ -23,7 +23,6 @@ bands, verify and write; the driver holds the 60 bytes a document, and each work
 """
 
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from math import ceil, log, log1p
 from pathlib import Path
@@ -35,11 +34,11 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from smallcoder.core.errors import EmptyError
 from smallcoder.core.progress import track
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.data.dedup import measure, near
 from smallcoder.data.dedup.choice import choose
 from smallcoder.data.dedup.state import Array, State
-from smallcoder.data.engine import run_filter, spread
+from smallcoder.data.engine import spread
 from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.tasks import Task, tasks
 
@@ -67,13 +66,8 @@ class Config(StageConfig):
         return value
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped, reasons `exact_duplicate` and `near_duplicate`."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "dedup", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter, with the best of every group chosen. Uses out/state."""
+    """Fills out/documents and out/dropped, reasons `exact_duplicate` and `near_duplicate`. Works in out/state."""
     source = inputs["documents"]
     plan, state = _plan(config), State(out / "state")
     scan(source, plan, state, config.workers)
@@ -97,11 +91,6 @@ def judge(state: State, row: int, batch: pa.RecordBatch) -> Judged:
     """Judge a DOCUMENT batch that begins at that row by the column `choices`."""
     choices = state.column("choices", np.uint8, row, row + batch.num_rows)
     return Judged(batch, REASONS.take(pa.array(choices)).to_pylist())
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def banding(jaccard: float) -> tuple[int, int]:

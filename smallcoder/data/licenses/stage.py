@@ -15,7 +15,6 @@ no notice in prose; it does not look for code that was copied without its header
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import lru_cache, partial
 from hashlib import blake2b
 from pathlib import Path
@@ -25,8 +24,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig
-from smallcoder.data.engine import run_filter
+from smallcoder.core.stage import Facts, Inputs, StageConfig
 from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.licenses.declared import declared_license
 from smallcoder.data.licenses.expressions import all_of, normal_form
@@ -52,13 +50,8 @@ class Config(StageConfig):
         return {"policy": load_policy(self.policy).digest}
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped. Raises InputError for a wrong policy."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "licenses")
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
+    """Fills out/documents and out/dropped. Raises InputError for a wrong policy."""
     policy = load_policy(config.policy)
     return Filter(partial(judge, policy), partial(_facts, config, policy))
 
@@ -80,11 +73,6 @@ def _facts(config: Config, policy: Policy, retention: Facts, counts: Counter[str
         "conflicts": _largest(tables["conflicts"]),
         "unused_in_policy": sorted(name for name in named if _word(name) not in tables["settled"]),
     }
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(policy: Policy, batch: pa.RecordBatch) -> Judged:

@@ -25,7 +25,7 @@ need mean the same by 85.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from math import isnan
 from pathlib import Path
@@ -37,8 +37,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from smallcoder.core.errors import InputError
 from smallcoder.core.recipe import nearest
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.data.engine import run_filter
+from smallcoder.core.stage import Facts, Inputs, StageConfig, run_only
 from smallcoder.data.filters import Filter, Judged
 from smallcoder.data.quality.classifier import Classifier, load_classifier
 from smallcoder.data.quality.measure import figures
@@ -94,13 +93,8 @@ class Plan:
     truth: Path | None
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped, reasons `low_quality` and `unscored`; write the score into `quality`."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "quality", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
+    """Fills out/documents and out/dropped, reasons `low_quality` and `unscored`; writes the score into `quality`."""
 
     def forget() -> None:  # they are named by folders, which a later run may fill anew
         _scores.cache_clear()
@@ -113,11 +107,6 @@ def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
     forget()
     plan = _plan(config, inputs)
     return Filter(partial(judge, plan), facts)
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """No more than the input."""
-    return replace(inputs["documents"], note="at most")
 
 
 def judge(plan: Plan, batch: pa.RecordBatch) -> Judged:

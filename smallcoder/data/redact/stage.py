@@ -15,14 +15,12 @@ encoded or compressed data, telephone numbers that neither begin with `+` nor ha
 """
 
 from collections import Counter
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from smallcoder.core.stage import Facts, Inputs, Size, StageConfig, run_only
-from smallcoder.data.engine import run_filter
+from smallcoder.core.stage import Inputs, StageConfig, run_only
 from smallcoder.data.filters import Filter, Judged
 
 
@@ -33,19 +31,9 @@ class Config(StageConfig):
     workers: int = run_only(1, ge=1)
 
 
-def run(config: Config, inputs: Inputs, out: Path) -> Facts:
-    """Fill out/documents and out/dropped. `redacted` of the facts counts places by type, and the documents changed."""
-    return run_filter(as_filter(config, inputs, out), inputs["documents"], out, "redact", config.workers)
-
-
 def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
-    """The stage as a filter."""
+    """Fills out/documents and out/dropped. `redacted` of the facts counts places by type, and the documents changed."""
     return Filter(partial(judge, config), lambda facts, counts: {**facts, "redacted": dict(sorted(counts.items()))})
-
-
-def expect(config: Config, inputs: dict[str, Size]) -> Size:
-    """About the input."""
-    return replace(inputs["documents"], note="at most" if config.max_redactions is not None else "")
 
 
 def judge(config: Config, batch: pa.RecordBatch) -> Judged:

@@ -3,8 +3,10 @@
 The completions come from llama.cpp's own HTTP endpoint on a free local port, because that one reports token ids; the
 in-process calls of xllamacpp do not. One request a completion, `slots` of them decoded together.
 
-Cost: the file's weights, and a key-value cache of slots x context tokens. Sampled completions repeat on one machine
-with one build of llama.cpp; they differ from those of `generate.local`, which has other random streams.
+Cost: the file's weights, and a key-value cache of slots x context tokens. With one slot sampled completions repeat, on
+one machine with one build of llama.cpp. With more, what is decoded together depends on the moment, and with it the last
+bits of the logits: on a busy machine a completion differs now and then. They are never those of `generate.local`, which
+has other random streams.
 """
 
 import json

@@ -83,7 +83,7 @@ def test_f16_answers_as_the_original(written):
     assert facts["files"]["q8_0"]["bytes"] < facts["files"]["f16"]["bytes"]
 
 
-def test_the_protocol_is_the_same_as_that_of_the_local_engine(model, engine):
+def test_the_protocol_is_the_same_as_that_of_the_local_engine(model, written, engine):
     local = LocalGenerator(model)
     prompts = ["def f(x):\n", "", "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n", "x\n" * 500]
     ours, theirs = (made.generate(prompts, Sampling(3)) for made in (local, engine))
@@ -98,8 +98,10 @@ def test_the_protocol_is_the_same_as_that_of_the_local_engine(model, engine):
         stopped = made.generate(prompts[:1], Sampling(3, stop=(stop,)))[0][0].text
         assert stopped == text[: text.index(stop)]
     drawn = Sampling(8, temperature=1.0, samples=3, seed=2)
-    first = engine.generate(prompts[:1], drawn)
-    assert first == engine.generate(prompts[:1], drawn)
+    alone = LlamaCppGenerator(written[0] / "gguf" / "model-f16.gguf", slots=1)
+    first = alone.generate(prompts[:1], drawn)
+    assert first == alone.generate(prompts[:1], drawn)
+    alone.close()
     assert len({completion.tokens for completion in first[0]}) == 3
 
 

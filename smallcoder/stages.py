@@ -1,7 +1,7 @@
 """The one table of stages: the word a recipe `use`s -> the module that does it.
 
-To add a stage: write a module with `Config` and `run` (see `core/stage.py`) and add its row here. Raise `version`
-when the same settings and inputs would now give another result.
+To add a stage: write a module with `Config` and `run` or `as_filter` (see `core/stage.py`) and add its row here. Raise
+`version` when the same settings and inputs would now give another result.
 """
 
 from smallcoder.core.stage import Stage

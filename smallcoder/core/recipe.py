@@ -11,7 +11,7 @@
 
 Of a filter, `store = false` keeps no table of documents: they go on, batch by batch, to the one filter that reads them,
 and the stages are made together in one pass. What comes out is the same, in less time and on less disk; what such a
-stage drops, its facts and its side tables are there as ever.
+stage drops, its facts and its side tables are there as ever. Of several numbers of workers the largest counts.
 
 A role given as "docs" means the folder of that stage named as the role: docs/documents. Where a stage takes several
 tables in one role, they get names: from = { packed = { code = "packed-code", text = "packed-text" } }.
@@ -65,7 +65,8 @@ class Recipe:
         """The steps in the order they are made, each after those that store nothing and are made together with it."""
         waiting: dict[str, tuple[Step, ...]] = {}
         for step in self.steps:
-            chain = (*waiting.pop(step.inputs.get(DOCUMENTS, ("", ""))[0], ()), step)
+            source, folder = step.inputs.get(DOCUMENTS, ("", ""))
+            chain = (*(waiting.pop(source, ()) if folder == DOCUMENTS else ()), step)
             if step.store:
                 yield chain
             else:

@@ -109,7 +109,7 @@ class TableWriter:
 class Split:
     """The rows that a batch keeps, those it drops with the reason of each, and counts by reason ("kept" is one).
 
-    `bytes` are UTF-8 bytes of the column that holds the text.
+    `bytes` are UTF-8 bytes of the column `text`.
     """
 
     kept: pa.RecordBatch
@@ -118,12 +118,12 @@ class Split:
     bytes: Counter[str]
 
 
-def split(batch: pa.RecordBatch, reasons: Sequence[str | None], measure: str = "text") -> Split:
+def split(batch: pa.RecordBatch, reasons: Sequence[str | None]) -> Split:
     """Keep the rows whose reason is None, drop the others. len(reasons) == batch.num_rows."""
     assert len(reasons) == batch.num_rows
     records: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
-    lengths = pc.call_function("binary_length", [batch.column(measure)]).to_pylist()
+    lengths = pc.call_function("binary_length", [batch.column("text")]).to_pylist()
     for reason, length in zip(reasons, lengths, strict=True):
         records[reason or "kept"] += 1
         sizes[reason or "kept"] += length or 0
@@ -135,30 +135,20 @@ def split(batch: pa.RecordBatch, reasons: Sequence[str | None], measure: str = "
 
 
 class Sieve:
-    """Writes what is kept of records and, in `dropped/`, what is not; counts the retention table of the facts.
+    """Writes what is kept to `documents/` and what is not to `dropped/`; counts the retention table of the facts.
 
     Every dropped row carries one reason word. Without `store` what is kept is only counted.
     """
 
-    def __init__(
-        self,
-        out: Path,
-        schema: pa.Schema,
-        *,
-        kept: str = "documents",
-        measure: str = "text",
-        part: str = "part",
-        store: bool = True,
-    ) -> None:
-        self._kept = TableWriter(out / kept, schema, part=part) if store else None
+    def __init__(self, out: Path, schema: pa.Schema, part: str = "part", store: bool = True) -> None:
+        self._kept = TableWriter(out / "documents", schema, part=part) if store else None
         self._dropped = TableWriter(out / "dropped", with_reason(schema), part=part)
-        self._measure = measure
         self._records: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
 
     def put(self, batch: pa.RecordBatch, reasons: Sequence[str | None]) -> pa.RecordBatch:
         """Keep and return the rows whose reason is None, drop the others."""
-        found = split(batch, reasons, self._measure)
+        found = split(batch, reasons)
         self.take(found)
         return found.kept
 

@@ -4,6 +4,9 @@ What a document is dropped for is a row of the table in `rules`, what it is meas
 starts at 100, each check of `thresholds.toml` takes up to its points away (`buckets`), and its bucket high, medium or
 low follows from that. `keep` drops the documents of lower buckets.
 
+The optional input `repositories` is a stored table in which the files of each repository are counted, such as what was
+read; else they are counted in the documents.
+
 Writes documents/ with their `quality` (`dedup` keeps the best of a cluster by it), signals/ with a row for each
 document that passed the rules, repositories/ with a row for each of their repositories, and the distributions of the
 signals by language into the facts. Nothing depends on the order of rows.

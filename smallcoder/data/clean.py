@@ -67,7 +67,8 @@ def as_filter(config: Config, inputs: Inputs, out: Path) -> Filter:
 
 def judge(batch: pa.RecordBatch) -> Judged:
     """The batch with clean texts. Of most files nothing but a header need be looked at, if at all."""
-    from smallcoder.data.kernels import buffers, plain_rows
+    from smallcoder.data.kernels import buffers
+    from smallcoder.data.plain import plain_rows
 
     offsets, data = buffers(batch.column("text"))
     heads = HEADS[data[np.minimum(offsets[:-1], len(data) - 1)]]

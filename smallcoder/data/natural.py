@@ -5,10 +5,10 @@ hold enough text. CLD2 names the languages of the first `sample` characters; con
 in the first of them, and 0 where CLD2 calls its own answer unreliable. Mify-Coder (arXiv 2512.23747, section 3.3.1)
 drops samples of low confidence so and gives no figure.
 
-About 80 MB a CPU-second without reading and writing; half of it goes into finding comments. It does not judge
-identifiers or strings, sees no language after the sample, and tells close relatives (Danish and Norwegian, Serbian and
-Croatian) apart only in longer texts. CLD2 passes over words that it has seen before, so that a sentence repeated many
-times counts little.
+About 100 MB a CPU-second without reading and writing; a third goes into finding comments, as much into CLD2.
+Identifiers and strings are not judged. It sees no language after the sample, and tells close relatives (Danish and
+Norwegian, Serbian and Croatian) apart only in longer texts. CLD2 passes over words that it has seen before, so that a
+sentence repeated many times counts little.
 """
 
 import re
@@ -147,10 +147,10 @@ def natural_language(text: str, html: bool = False) -> Natural:
 
 
 def without_code(text: str) -> str:
-    """The text with a blank in place of each run of ASCII that is spelt as no word is (`kernels.blank_code`)."""
+    """The text with a blank in place of each run of ASCII that is spelt as no word is (`plain.blank_code`)."""
     import numpy as np
 
-    from smallcoder.data.kernels import blank_code
+    from smallcoder.data.plain import blank_code
 
     data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
     return blank_code(data).tobytes().decode("utf-8", "surrogatepass")

@@ -125,7 +125,7 @@ def test_only_what_must_be_is_made_again(recipe, stored, tmp_path):
     assert not list(folder.glob("*.partial"))
 
 
-def test_one_member_is_made_with_all(recipe, stored, tmp_path):
+def test_one_member_is_made_with_all(recipe, tmp_path):
     run(recipe, tmp_path, *PASSING, only="docs")
     folder = run(recipe, tmp_path, *PASSING, only="clean")
     assert set(made(folder)) == {"docs", "licensed", "clean", "redacted", "assessed"}
@@ -158,6 +158,18 @@ def test_a_chain_that_cannot_be_is_refused(recipe, tmp_path, change, message):
         load_recipe(path, STAGES, PASSING)
     assert caught.value.remedy
     assert not re.search("\n", str(caught.value))
+
+
+def test_what_such_a_stage_dropped_can_be_read_once_all_are_made(recipe, tmp_path):
+    looked = '[[stage]]\nname = "looked"\nuse = "clean"\nfrom = { documents = "clean/dropped" }\n'
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe.read_text() + looked)
+    chains = [[step.name for step in chain] for chain in load_recipe(path, STAGES, PASSING).chains()]
+    assert ["licensed", "clean", "redacted", "assessed"] in chains
+    assert ["looked"] in chains
+    path.write_text(recipe.read_text().replace('[[stage]]\nname = "redacted"', looked + '[[stage]]\nname = "redacted"'))
+    with pytest.raises(RecipeError, match="looked reads clean/dropped, which is made together with assessed"):
+        load_recipe(path, STAGES, PASSING)
 
 
 def test_what_must_be_counted_beforehand_wants_a_table(recipe, tmp_path):

@@ -18,12 +18,12 @@ from smallcoder.data.kernels import (
     buffers,
     grams,
     jaccard,
-    plain_rows,
     shingle_sets,
     signatures,
     text_keys,
     word_hashes,
 )
+from smallcoder.data.plain import plain_rows
 from tests.data.texts import edited, exact, shingles_of
 
 
